@@ -1,0 +1,1 @@
+"""The configuration that ships: one group a folder, one option a file."""

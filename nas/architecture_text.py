@@ -1,0 +1,172 @@
+"""The text form of an architecture: one word, one token per group of equal units.
+
+    in3x224x224+stem24-s2-pool+shuffle_v2:116-s2-n4+shuffle_v2:232-s2-n8+head1024+out1000
+
+Tokens are joined by `+`. A unit token is `KIND:WIDTH` and, behind `-`, what differs from the
+kind's published default: `s` stride of its first unit, `n` number of units (the others have
+stride 1), `g` groups, `e` expansion, `k` kernel size, and further options as `name.value`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.errors import ArchitectureError
+from nas.unit_rules import OptionValue, rule_of
+
+_SAFE = re.compile(r"[A-Za-z0-9_.:/+-]+")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def write(architecture: Architecture) -> str:
+    """The text form.
+
+    Raises:
+        ArchitectureError: the name of a unit of the user's own holds other characters.
+    """
+    channels, height, width = architecture.input
+    stem, head = architecture.stem, architecture.head
+    tokens = [f"in{channels}x{height}x{width}"]
+    tokens.append(
+        f"stem{stem.out_channels}-s{stem.stride}"
+        + "-pool" * stem.pool
+        + f"-{stem.activation}" * (stem.activation != "relu")
+    )
+    tokens += [_write_group(group) for group in _groups(architecture.units)]
+    tokens.append(
+        f"head{head.out_channels}"
+        + f"-{head.activation}" * (head.activation != "relu")
+        + f"-drop{head.dropout:g}" * bool(head.dropout)
+        + "-bias" * head.bias
+    )
+    tokens.append(f"out{architecture.classes}")
+    text = "+".join(tokens)
+    if not _SAFE.fullmatch(text) or len(tokens) != text.count("+") + 1:
+        raise ArchitectureError(
+            "text form: names of units may hold letters, digits and _ . : / - only; got "
+            f"{text!r}; use the JSON form instead"
+        )
+    return text
+
+
+def _groups(units: tuple[UnitSpec, ...]) -> list[list[UnitSpec]]:
+    groups = [[units[0]]]
+    for before, unit in pairwise(units):
+        if unit.stride == 1 and replace(before, stride=1) == unit:
+            groups[-1].append(unit)
+        else:
+            groups.append([unit])
+    return groups
+
+
+def _write_group(group: list[UnitSpec]) -> str:
+    unit = group[0]
+    parts = [f"{unit.kind}:{unit.out_channels}"]
+    parts += [f"s{unit.stride}"] * (unit.stride != 1)
+    parts += [f"n{len(group)}"] * (len(group) != 1)
+    parts += [f"g{unit.groups}"] * (unit.groups != 1)
+    parts += [f"e{unit.expansion:g}"] * (unit.expansion != rule_of(unit.kind).expansion)
+    parts += [f"k{unit.kernel_size}"] * (unit.kernel_size != 3)
+    parts += [f"{name}.{_write_value(value)}" for name, value in unit.options]
+    return "-".join(parts)
+
+
+def _write_value(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read(text: str) -> Architecture:
+    """The architecture a text form names.
+
+    Raises:
+        ArchitectureError: the text is damaged; which token, and what was expected.
+    """
+    tokens = text.strip().split("+")
+    if len(tokens) < 5:
+        raise ArchitectureError(
+            f"text form: must read in...+stem...+UNITS+head...+out...; got {text!r}"
+        )
+    size = _match(r"in(\d+)x(\d+)x(\d+)", tokens[0], "in3x224x224").groups()
+    classes = _match(r"out(\d+)", tokens[-1], "out1000").group(1)
+    units: list[UnitSpec] = []
+    for token in tokens[2:-2]:
+        units += _read_group(token)
+    return Architecture(
+        input=(int(size[0]), int(size[1]), int(size[2])),
+        stem=_read_stem(tokens[1]),
+        units=tuple(units),
+        head=_read_head(tokens[-2]),
+        classes=int(classes),
+    )
+
+
+def _match(pattern: str, token: str, example: str) -> re.Match[str]:
+    match = re.fullmatch(pattern, token)
+    if match is None:
+        raise ArchitectureError(f"text form: damaged token; got {token!r}; expected like {example}")
+    return match
+
+
+def _read_stem(token: str) -> StemSpec:
+    found = _match(r"stem(\d+)-s([12])(-pool)?(-relu6)?", token, "stem24-s2-pool")
+    return StemSpec(
+        out_channels=int(found[1]),
+        stride=int(found[2]),
+        pool=found[3] is not None,
+        activation="relu6" if found[4] else "relu",
+    )
+
+
+def _read_head(token: str) -> HeadSpec:
+    found = _match(r"head(\d+)(-relu6)?(?:-drop([\d.]+))?(-bias)?", token, "head1024-drop0.2")
+    return HeadSpec(
+        out_channels=int(found[1]),
+        activation="relu6" if found[2] else "relu",
+        dropout=float(found[3] or 0),
+        bias=found[4] is not None,
+    )
+
+
+def _read_group(token: str) -> list[UnitSpec]:
+    kind, _, rest = token.rpartition(":")
+    words = rest.split("-")
+    example = "shuffle_v1:240-s2-n4-g3"
+    width = int(_match(r"\d+", words[0], example)[0])
+    if not kind:
+        raise ArchitectureError(f"text form: a unit has a kind; got {token!r}; like {example}")
+    numbers: dict[str, float] = {}
+    options: list[tuple[str, OptionValue]] = []
+    for word in words[1:]:
+        short = re.fullmatch(r"([snk g e])(\d+(?:\.\d+)?)".replace(" ", ""), word)
+        named = re.fullmatch(r"([a-z_]+)\.(.+)", word)
+        if short:
+            numbers[short[1]] = float(short[2])
+        elif named:
+            options.append((named[1], _read_value(named[2])))
+        else:
+            raise ArchitectureError(
+                f"text form: damaged word {word!r} in {token!r}; expected like {example}"
+            )
+    whole: Callable[[str, int], int] = lambda name, default: int(numbers.get(name, default))  # noqa: E731
+    unit = UnitSpec(
+        kind=kind,
+        out_channels=width,
+        stride=whole("s", 1),
+        groups=whole("g", 1),
+        expansion=numbers.get("e", rule_of(kind).expansion),
+        kernel_size=whole("k", 3),
+        options=tuple(options),
+    )
+    return [unit] + [replace(unit, stride=1)] * (whole("n", 1) - 1)
+
+
+def _read_value(word: str) -> OptionValue:
+    if word in ("true", "false"):
+        return word == "true"
+    if _NUMBER.fullmatch(word):
+        return float(word) if "." in word else int(word)
+    return word

@@ -1,0 +1,73 @@
+"""What a running study tells its listeners: the display, the log and the MLflow mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from nas.outcome import EpochResult, Outcome, TrialRecord
+
+Stage = Literal["counting", "measuring", "training"]
+StopReason = Literal["finished", "proposals", "hours", "exhausted", "failures", "signal", "error"]
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What does not change while a study runs.
+
+    `goal` and `limits` are sentences for people ("latency <= 3.10 ms, that of shufflenet_v2_x0_5");
+    `settings` the resolved settings as plain JSON; `resumed` tells a resume from a start;
+    `trained` says whether accuracy comes from training (else from a table).
+    """
+
+    name: str
+    folder: str
+    settings: dict[str, Any]
+    goal: str
+    limits: tuple[str, ...]
+    target: str
+    data: str
+    space: str
+    trials: int
+    resumed: bool
+    command: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many proposals ended how."""
+
+    evaluated: int = 0
+    refused: int = 0
+    repeated: int = 0
+    failed: int = 0
+
+    @property
+    def proposals(self) -> int:
+        """All of them together."""
+        return self.evaluated + self.refused + self.repeated + self.failed
+
+
+class Listener(Protocol):
+    """Called by the study in its own thread, in this order; must return soon and not raise."""
+
+    def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
+        """The study starts or goes on; `past` holds the trials it already has, in order."""
+
+    def reference_known(self, name: str, outcome: Outcome) -> None:
+        """The reference network was counted, measured and trained like a candidate."""
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """A proposal is stored and is about to be looked at (again, after a resume)."""
+
+    def stage(self, number: int | None, stage: Stage) -> None:
+        """Trial `number` (None: the reference network) enters a stage."""
+
+    def epoch(self, number: int | None, result: EpochResult, of: int) -> None:
+        """An epoch of `of` ended."""
+
+    def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
+        """The trial's outcome is stored in Optuna."""
+
+    def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
+        """Nothing more comes; `message` is empty or one sentence on the cause."""

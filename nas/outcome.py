@@ -1,0 +1,195 @@
+"""The values that are written down: what a candidate costs, how fast and how accurate it is.
+
+Each is frozen, has units in its names, and has a JSON form both ways; they are stored in Optuna's
+trial attributes and are all that tracking, reports and exports are made from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from nas.architecture import Architecture
+
+
+class _Json:
+    """to_json and from_json for flat frozen dataclasses; unknown keys of a newer form are left."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]  # every heir is a dataclass
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The way back from `to_json`."""
+        names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return cls(**{k: _tuples(v) for k, v in value.items() if k in names})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer of a network, as counted.
+
+    Units:
+        multiply_adds, parameters: numbers; memory_access: elements (input read, output written,
+        weights read; Ma et al. 2018, ShuffleNet V2, sec. 2).
+    """
+
+    name: str
+    kind: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    kernel_size: int
+    stride: int
+    groups: int
+    multiply_adds: int
+    parameters: int
+    memory_access: int
+
+
+@dataclass(frozen=True)
+class Costs(_Json):
+    """What was counted for one image; `uncounted` names the operations without a rule."""
+
+    multiply_adds: int
+    parameters: int
+    memory_access: int
+    uncounted: tuple[str, ...] = ()
+
+
+LatencyStatus = Literal["RESOLVED", "UNRESOLVED"]
+
+
+@dataclass(frozen=True)
+class Latency(_Json):
+    """A measured latency; never a bare number.
+
+    Units:
+        ms, low, high, reference_ms: wall-clock milliseconds of one call; ratio, ratio_low,
+        ratio_high: to the reference network measured beside it; seconds: spent measuring.
+
+    `target` is the text key of the target, `reference` the fingerprint of the network whose ratio
+    this is, `conditions` what the machine was and what disturbed it.
+    """
+
+    ms: float
+    low: float
+    high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    statistic: str
+    clock: str
+    status: LatencyStatus
+    target: str
+    reference: str
+    reference_ms: float
+    rounds: int
+    processes: int
+    seconds: float
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochResult(_Json):
+    """One epoch of training: validation accuracy (0..1) and training loss at its end."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation(_Json):
+    """What training found.
+
+    Units:
+        accuracy: share of the validation images, 0..1; seconds: wall clock of the training alone,
+        0 where it was looked up.
+    """
+
+    accuracy: float
+    loss: float
+    seconds: float
+    seed: int
+    epochs: tuple[EpochResult, ...] = ()
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The way back from `to_json`."""
+        fields = dict(value)
+        epochs = tuple(EpochResult.from_json(e) for e in fields.pop("epochs", ()))
+        return cls(**fields, epochs=epochs)
+
+
+OutcomeKind = Literal["evaluated", "refused", "repeated", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a proposal ended.
+
+    `violations` is ln(value / limit) per limit that is known, above 0 where it is broken;
+    `feasible` means that every limit is known and kept. `repeats` is the number of the trial a
+    repeated one was answered from. `seconds` says where the time went, by stage: counting,
+    measuring, training.
+    """
+
+    kind: OutcomeKind
+    architecture: Architecture
+    costs: Costs | None = None
+    latency: Latency | None = None
+    evaluation: Evaluation | None = None
+    violations: dict[str, float] = field(default_factory=dict)
+    feasible: bool = False
+    reason: str = ""
+    repeats: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "kind": self.kind,
+            "architecture": self.architecture.to_json(),
+            "costs": self.costs and self.costs.to_json(),
+            "latency": self.latency and self.latency.to_json(),
+            "evaluation": self.evaluation and self.evaluation.to_json(),
+            "violations": dict(self.violations),
+            "feasible": self.feasible,
+            "reason": self.reason,
+            "repeats": self.repeats,
+            "seconds": dict(self.seconds),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Outcome:
+        """The way back from `to_json`."""
+        fields = dict(value)
+        fields["architecture"] = Architecture.from_json(fields["architecture"])
+        for name, kind in (("costs", Costs), ("latency", Latency), ("evaluation", Evaluation)):
+            if fields[name] is not None:
+                fields[name] = kind.from_json(fields[name])
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study as everybody outside Optuna sees it.
+
+    `outcome` is None while the trial runs. Times are seconds since 1970.
+    """
+
+    number: int
+    genes: dict[str, str | int | float]
+    architecture: Architecture
+    started: float
+    finished: float | None = None
+    outcome: Outcome | None = None
