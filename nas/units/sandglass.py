@@ -1,0 +1,64 @@
+"""The unit of MobileNeXt."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from nas.units.convolution import convolution, depthwise
+
+
+class Sandglass(nn.Module):
+    """Two depthwise convolutions on the wide tensors around a bottleneck of two pointwise ones.
+
+    Depthwise, ReLU6; 1x1 to `hidden_channels`, no activation (the bottleneck is linear, lest it
+    lose information); 1x1, ReLU6; depthwise with the stride, no activation. The identity joins
+    the wide ends: the first `identity_channels` channels of the input are added, in place, and
+    nothing follows the sum. `depthwise` tells which of the depthwise convolutions exist: "both",
+    "last" or "none".
+
+    Shape:
+        (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).
+
+    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and fig. 3; the released code decides which
+    depthwise convolutions there are, see `nas.unit_rules`.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        hidden_channels: int,
+        stride: int = 1,
+        kernel_size: int = 3,
+        depthwise: str = "both",
+        identity_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        self.identity_channels = identity_channels
+        self.path = _path(
+            in_channels, hidden_channels, out_channels, stride, kernel_size, depthwise
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        out: torch.Tensor = self.path(x)
+        kept = self.identity_channels
+        if kept == out.shape[1]:
+            out += x
+        elif kept:
+            # In place on a part: concatenating instead costs more than adding all channels.
+            out[:, :kept] += x[:, :kept]
+        return out
+
+
+def _path(
+    into: int, hidden: int, out: int, stride: int, kernel_size: int, which: str
+) -> nn.Sequential:
+    layers = [convolution(into, hidden), convolution(hidden, out, activation="relu6")]
+    if which == "both":
+        layers.insert(0, depthwise(into, kernel_size=kernel_size, activation="relu6"))
+    if which != "none":
+        layers.append(depthwise(out, kernel_size=kernel_size, stride=stride))
+    return nn.Sequential(*layers)
