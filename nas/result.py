@@ -30,7 +30,7 @@ class SearchResult:
     `winners` holds up to three feasible networks, the best first (equal accuracy within `noise`:
     the lower latency, then fewer multiply-adds), or for the pareto objective the whole front by
     falling accuracy. `baseline` is the test accuracy of a logistic regression. `reason` is why
-    the study stopped (see `nas.events.StopReason`).
+    the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did.
     """
 
     study: str
@@ -43,6 +43,7 @@ class SearchResult:
     baseline: float | None
     noise: float
     seconds: float
+    signal: int | None = None
 
 
 @dataclass(frozen=True)

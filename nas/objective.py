@@ -1,0 +1,192 @@
+"""What is searched for: limits, and (Costs, Latency, Evaluation) -> values and one violation.
+
+A violation is ln(value / limit), so that limits of any unit compare; a candidate is feasible when
+every limit is known and none is above 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nas.outcome import Costs, Latency, Outcome
+
+Quantity = Literal["latency", "multiply_adds", "parameters"]
+Direction = Literal["minimize", "maximize"]
+
+LATENCY_FLOOR = 1.025
+"""Two networks whose measured ratio is within 2.5 % are equally fast: copies of one network in one
+process differ by 1-3 %."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A quantity must not exceed a number, or what a network needs.
+
+    Units:
+        bound: ms for latency (None against a network: the measured ratio decides), else a number.
+
+    `network` is the name and `fingerprint` that of the network the limit came from.
+    """
+
+    quantity: Quantity
+    bound: float | None
+    network: str | None = None
+    fingerprint: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The key under which its violation is written down."""
+        return f"{self.quantity}_of" if self.network else self.quantity
+
+    def violation(
+        self, fingerprint: str, costs: Costs | None, latency: Latency | None
+    ) -> float | None:
+        """ln(value / limit), or None while the value is not known.
+
+        The network a limit came from keeps it by definition.
+        """
+        if fingerprint == self.fingerprint:
+            return 0.0
+        if self.quantity != "latency":
+            if costs is None:
+                return None
+            assert self.bound is not None  # a counted limit always has a number
+            return math.log(max(1, getattr(costs, self.quantity)) / self.bound)
+        if latency is None:
+            return None
+        if self.bound is None:
+            return math.log(latency.ratio / LATENCY_FLOOR)
+        return math.log(latency.high / self.bound)
+
+    @property
+    def sentence(self) -> str:
+        """The limit in words."""
+        words = self.quantity.replace("_", "-")
+        if self.bound is None:
+            return f"{words} no more than that of {self.network}"
+        value = f"{self.bound:g} ms" if self.quantity == "latency" else f"{self.bound:,.0f}"
+        return f"{words} <= {value}" + (f", that of {self.network}" if self.network else "")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The values Optuna is told and the limits a candidate must keep.
+
+    `name` is constrained, pareto or weighted; `quantities` are the objectives of pareto. weighted
+    is accuracy x (latency/L)^a x (multiply-adds/F)^b (Tan et al. 2019, MnasNet, sec. 3), where L
+    and F are the `soft` limits: exceeding them costs, and refuses nothing.
+    """
+
+    name: Literal["constrained", "pareto", "weighted"]
+    limits: tuple[Limit, ...] = ()
+    soft: tuple[Limit, ...] = ()
+    exponents: tuple[float, ...] = ()
+    quantities: tuple[str, ...] = ("accuracy",)
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Optuna's directions, one a value."""
+        if self.name != "pareto":
+            return ("maximize",)
+        return tuple("maximize" if q == "accuracy" else "minimize" for q in self.quantities)
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether a value or a limit cannot be known without measuring."""
+        limits = any(limit.quantity == "latency" for limit in (*self.limits, *self.soft))
+        return limits or (self.name == "pareto" and "latency" in self.quantities)
+
+    @property
+    def goal(self) -> str:
+        """The objective in words."""
+        if self.name == "pareto":
+            return "the front of " + ", ".join(q.replace("_", "-") for q in self.quantities)
+        if self.name == "weighted":
+            return "best accuracy weighted by latency and multiply-adds"
+        return "best validation accuracy within the limits"
+
+    def violations(
+        self, fingerprint: str, costs: Costs | None, latency: Latency | None
+    ) -> dict[str, float]:
+        """The violation of each limit that is known so far, by the limit's name."""
+        known = {limit.name: limit.violation(fingerprint, costs, latency) for limit in self.limits}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def keeps(self, violations: Mapping[str, float]) -> bool:
+        """Whether every limit is known and kept."""
+        return len(violations) == len(self.limits) and all(v <= 0 for v in violations.values())
+
+    def values(self, outcome: Outcome, *, chance: float, unmeasured_ms: float) -> tuple[float, ...]:
+        """What Optuna is told, also of a refused candidate: the objectives that are known as they
+        are, accuracy by chance where nothing was trained, an unmeasured latency as `unmeasured_ms`
+        (twice the reference's).
+        """
+        accuracy = outcome.evaluation.accuracy if outcome.evaluation else chance
+        if self.name == "constrained":
+            return (accuracy,)
+        if self.name == "weighted":
+            return (accuracy * self._weight(outcome),)
+        costs = outcome.costs
+        known = {
+            "accuracy": accuracy,
+            "latency": outcome.latency.ms if outcome.latency else unmeasured_ms,
+            "multiply_adds": float(costs.multiply_adds) if costs else math.nan,
+            "parameters": float(costs.parameters) if costs else math.nan,
+        }
+        return tuple(known[quantity] for quantity in self.quantities)
+
+    def _weight(self, outcome: Outcome) -> float:
+        weight = 1.0
+        for limit, exponent in zip(self.soft, self.exponents, strict=True):
+            if limit.quantity == "latency" and outcome.latency is None:
+                weight *= 2.0**exponent
+            elif limit.quantity == "latency" and limit.bound is None:
+                assert outcome.latency is not None
+                weight *= outcome.latency.ratio**exponent
+            else:
+                value = (
+                    outcome.latency.ms
+                    if limit.quantity == "latency" and outcome.latency
+                    else getattr(outcome.costs, limit.quantity)
+                )
+                weight *= (value / (limit.bound or 1.0)) ** exponent
+        return float(weight)
+
+
+def rank(outcomes: list[tuple[int, Outcome]], *, noise: float) -> list[tuple[int, Outcome]]:
+    """Feasible evaluated trials, the best first.
+
+    Of those whose accuracy is within `noise` of the best one left, the lowest latency comes next,
+    then the fewest multiply-adds, then the higher accuracy.
+    """
+    left = [(n, o) for n, o in outcomes if o.kind == "evaluated" and o.feasible and o.evaluation]
+    ranked = []
+    while left:
+        best = max(o.evaluation.accuracy for _, o in left if o.evaluation)
+        equal = [(n, o) for n, o in left if o.evaluation and o.evaluation.accuracy >= best - noise]
+        chosen = min(equal, key=_tie)
+        ranked.append(chosen)
+        left.remove(chosen)
+    return ranked
+
+
+def _tie(trial: tuple[int, Outcome]) -> tuple[float, int, float, int]:
+    number, outcome = trial
+    return (
+        outcome.latency.ms if outcome.latency else math.inf,
+        outcome.costs.multiply_adds if outcome.costs else 0,
+        -outcome.evaluation.accuracy if outcome.evaluation else 0.0,
+        number,
+    )
+
+
+def noise_of(accuracy: float, images: int) -> float:
+    """Standard error of an accuracy counted on that many images.
+
+    Units:
+        accuracy: 0..1.
+    """
+    return math.sqrt(max(accuracy * (1 - accuracy), 0) / images) if images else 0.0

@@ -1,0 +1,146 @@
+"""One proposal looked at, the cheap before the dear.
+
+Multiply-adds, parameters and memory access, then latency, then accuracy; what breaks a limit on
+the way is refused there and then, by how much, and never trained.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from nas.architecture import Architecture
+from nas.errors import StudyError, TargetError
+from nas.events import Stage
+from nas.execution import CrashError, StoppedError
+from nas.objective import Objective
+from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome
+from nas.space import Option
+
+Report = Callable[[EpochResult, int], None]
+Genes = Mapping[str, Option]
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """How costs, latency and accuracy of a candidate are found.
+
+    Each is called with the architecture and its genes (none for the reference network): a table
+    answers by genes, everything else by architecture. `measure` gives None where nobody asks for
+    latency. A crash of the process that trains is tried again `retries` times.
+    """
+
+    objective: Objective
+    count: Callable[[Architecture, Genes], Costs]
+    measure: Callable[[Architecture, Genes], Latency | None]
+    evaluate: Callable[[Architecture, Genes, Report], Evaluation]
+    retries: int = 1
+
+    def examine(
+        self,
+        architecture: Architecture,
+        genes: Genes,
+        *,
+        enter: Callable[[Stage], None],
+        report: Report,
+        refuse: bool = True,
+    ) -> Outcome:
+        """The outcome of one candidate: evaluated, refused, or failed with the reason.
+
+        With `refuse=False` a broken limit is written down and the network trained all the same:
+        the reference network is what candidates are compared with.
+
+        Raises:
+            StoppedError: the study is to stop.
+            TargetError: the device cannot be used; no fault of the candidate.
+            StudyError: the study cannot be written.
+        """
+        found = _Findings(architecture)
+        try:
+            with found.stage("counting", enter):
+                found.costs = self.count(architecture, genes)
+            if refuse and (reason := self._broken(found)):
+                return found.outcome("refused", self.objective, reason)
+            with found.stage("measuring", enter):
+                found.latency = self.measure(architecture, genes)
+            if refuse and (reason := self._broken(found)):
+                return found.outcome("refused", self.objective, reason)
+            with found.stage("training", enter):
+                found.evaluation = self._evaluate(architecture, genes, report)
+        except (StoppedError, TargetError, StudyError):
+            raise
+        except Exception as error:
+            # Whatever else goes wrong is this candidate's end, not the study's: it is written
+            # down with its reason, and five of a kind in a row stop the study.
+            return found.outcome("failed", self.objective, f"{found.at}: {_words(error)}")
+        return found.outcome("evaluated", self.objective, "")
+
+    def _broken(self, found: _Findings) -> str:
+        """The limit that is broken most, in words, or an empty string."""
+        violations = self.objective.violations(
+            found.architecture.fingerprint, found.costs, found.latency
+        )
+        worst = max(violations, key=lambda name: violations[name], default=None)
+        if worst is None or violations[worst] <= 0:
+            return ""
+        limit = next(limit for limit in self.objective.limits if limit.name == worst)
+        return f"{limit.sentence}: exceeded by {100 * _over(violations[worst]):.1f} %"
+
+    def _evaluate(self, architecture: Architecture, genes: Genes, report: Report) -> Evaluation:
+        for _ in range(self.retries):
+            try:
+                return self.evaluate(architecture, genes, report)
+            except (CrashError, MemoryError):
+                continue
+        return self.evaluate(architecture, genes, report)
+
+
+@dataclass
+class _Findings:
+    """What is known of a candidate so far."""
+
+    architecture: Architecture
+    costs: Costs | None = None
+    latency: Latency | None = None
+    evaluation: Evaluation | None = None
+    at: Stage = "counting"
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, stage: Stage, enter: Callable[[Stage], None]) -> Iterator[None]:
+        self.at = stage
+        enter(stage)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.perf_counter() - start, 4)
+
+    def outcome(self, kind: str, objective: Objective, reason: str) -> Outcome:
+        violations = objective.violations(self.architecture.fingerprint, self.costs, self.latency)
+        return Outcome(
+            kind=kind,  # type: ignore[arg-type]  # called with the literals above only
+            architecture=self.architecture,
+            costs=self.costs,
+            latency=self.latency,
+            evaluation=self.evaluation,
+            violations=violations,
+            feasible=kind != "failed" and objective.keeps(violations),
+            reason=reason,
+            seconds=self.seconds,
+        )
+
+
+def _over(violation: float) -> float:
+    """How far above the limit, as a share of it."""
+    import math
+
+    return math.exp(violation) - 1
+
+
+def _words(error: Exception) -> str:
+    text = str(error).strip() or "no message"
+    kind = type(error)
+    return text if kind.__module__.startswith("nas.") else f"{kind.__name__}: {text}"

@@ -1,0 +1,113 @@
+"""Where studies live: their folders, their names, and the one process that drives each."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from nas.errors import StudyError
+
+DATABASE = "study.db"
+
+NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smbfs", "smb3", "fuse.sshfs", "afs", "ceph")
+"""SQLite's locks do not hold on these, so a study on one can be damaged."""
+
+
+def studies(folder: Path) -> list[str]:
+    """The names of the studies in a folder of runs, in order."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{DATABASE}"))
+
+
+def next_name(folder: Path, stem: str) -> str:
+    """`stem`-NNN with the next free number: the same command twice is two studies."""
+    taken = [p.name.rpartition("-")[2] for p in folder.glob(f"{stem}-*")]
+    return f"{stem}-{max((int(t) for t in taken if t.isdigit()), default=0) + 1:03d}"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise unless studies can be kept safely under this folder.
+
+    Raises:
+        StudyError: it cannot be written, or is on a network file system.
+    """
+    import psutil
+
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+        raise StudyError(
+            f"folder {folder}: must be a folder that can be written; got {there}, which is not; "
+            "allowed: another study.folder, or other permissions"
+        )
+    mounts = {p.mountpoint: p.fstype for p in psutil.disk_partitions(all=True)}
+    refuse_network(there, mounts)
+
+
+def refuse_network(folder: Path, mounts: Mapping[str, str]) -> None:
+    """Raise if a folder lies on a network file system, by the mounts (mount point -> kind).
+
+    Raises:
+        StudyError: it does; which kind.
+    """
+    mount = next((p for p in (folder.resolve(), *folder.resolve().parents) if str(p) in mounts), "")
+    kind = mounts.get(str(mount), "")
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StudyError(
+            f"folder {folder}: SQLite needs a local disk; got a network file system ({kind}); "
+            "allowed: study.folder=/a/local/disk"
+        )
+
+
+class DriverLock:
+    """One driver a study: a kernel lock on a file, gone with its process.
+
+    The file names host and pid of the holder; its being there means nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path / "driver.lock"
+        self._file: int | None = None
+
+    def acquire(self) -> None:
+        """Become the driver.
+
+        Raises:
+            StudyError: another process is; its host and pid.
+        """
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise StudyError(
+                f"study {self._path.parent.name}: one driver at a time; got a second, while "
+                f"{driver(self._path.parent) or 'another process'} runs it; allowed: wait for it, "
+                "or stop it first"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, json.dumps([socket.gethostname(), os.getpid()]).encode())
+
+    def release(self) -> None:
+        """Stop being the driver."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def driver(path: Path) -> str:
+    """Host and pid of the process that drives the study now, or an empty string."""
+    try:
+        file = os.open(path / "driver.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        host, pid = json.loads(os.read(file, 1000) or b'["?", 0]')
+        return f"pid {pid} on {host}"
+    finally:
+        os.close(file)
+    return ""

@@ -1,0 +1,131 @@
+"""What to look at next, drawn whole before it is written.
+
+A kill between two suggestions would change every later proposal, so nothing is suggested on the
+study itself: the genes are drawn together on a copy in memory and written in one piece. The copy
+is kept and told what the study is told, so that drawing costs the same at the thousandth trial.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import BaseGASampler, BaseSampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas import samplers
+from nas.objective import Direction
+from nas.settings import SamplerSettings
+from nas.space import Gene, Genes
+
+CONSTRAINT = "limits"
+"""The one constraint of every trial. Samplers that add violations up, or refuse trials with
+different numbers of them, see a single comparable number."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Genes, and what the sampler wants kept beside them (a generation number)."""
+
+    genes: Genes
+    system_attrs: dict[str, Any]
+
+
+def distributions(genes: Sequence[Gene]) -> dict[str, CategoricalDistribution]:
+    """Optuna's form of the genes."""
+    return {gene.name: CategoricalDistribution(gene.options) for gene in genes}
+
+
+class Proposer:
+    """Draws the next proposal from a copy of the study in memory."""
+
+    def __init__(
+        self,
+        genes: Sequence[Gene],
+        directions: Sequence[Direction],
+        *,
+        sampler: SamplerSettings,
+        seed: int,
+        start: Sequence[Genes] = (),
+        past: Iterable[FrozenTrial] = (),
+    ) -> None:
+        self._distributions = distributions(genes)
+        self._settings = sampler
+        self._seed = seed
+        self._start = list(start)
+        self._count = 0
+        self._copy = optuna.create_study(directions=list(directions))
+        for trial in past:
+            self._add(trial)
+
+    def _sampler(self, seed: int, number: int) -> BaseSampler:
+        return samplers.make(
+            self._settings, seed=seed, number=number, genes=len(self._distributions)
+        )
+
+    def _add(self, trial: FrozenTrial) -> None:
+        # Attributes of ours are not needed to draw, and would double what a study holds in memory.
+        self._copy.add_trial(
+            create_trial(
+                state=trial.state,
+                values=trial.values,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs=trial.system_attrs,
+            )
+        )
+        self._count += 1
+
+    def draw(self) -> Proposal:
+        """The genes of the next trial; it is open until `tell`."""
+        number, self._count = self._count, self._count + 1
+        self._copy.sampler = self._sampler(self._seed, number)
+        self._settle_parents()
+        if number < len(self._start):
+            # Enqueued rather than added: a sampler with generations counts it into its first.
+            self._copy.enqueue_trial(self._start[number], skip_if_exists=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            trial = self._copy.ask(fixed_distributions=dict(self._distributions))
+        attrs = dict(self._copy._storage.get_trial(trial._trial_id).system_attrs)
+        attrs.pop("fixed_params", None)
+        return Proposal(genes=dict(trial.params), system_attrs=attrs)
+
+    def _settle_parents(self) -> None:
+        """Choose the parents of each generation before anything is drawn from them.
+
+        Optuna chooses them while drawing a generation's first child and hands the later children
+        the same trials in another order; after a resume the choice would be made again, by another
+        child's seed. Chosen here, one generation after the other and each by a seed of its own,
+        they are a function of the told trials alone.
+        """
+        sampler = self._copy.sampler
+        if not isinstance(sampler, BaseGASampler):
+            return
+        key = sampler._get_generation_key()
+        trials = self._copy.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        generations = [t.system_attrs[key] for t in trials if key in t.system_attrs]
+        chosen = self._copy._storage.get_study_system_attrs(self._copy._study_id)
+        prefix = sampler._get_parent_cache_key_prefix()
+        newest = max(generations, default=-1)
+        if generations.count(newest) >= (sampler.population_size or 0):
+            newest += 1
+        for generation in range(1, newest + 1):
+            if f"{prefix}{generation}" not in chosen:
+                seed = samplers.seed_of(self._seed, "parents", generation)
+                chooser = self._sampler(seed, generation)
+                assert isinstance(chooser, BaseGASampler)
+                chooser.get_parent_population(self._copy, generation)
+
+    def tell(
+        self, number: int, state: TrialState, values: Sequence[float] | None, violation: float
+    ) -> None:
+        """Say how the trial ended, as the study on disk was told."""
+        frozen = self._copy.get_trials(deepcopy=False)[number]
+        if state == TrialState.COMPLETE:
+            optuna.trial.Trial(self._copy, frozen._trial_id).set_constraint(CONSTRAINT, violation)
+        self._copy.tell(number, values, state=state)

@@ -1,0 +1,231 @@
+"""The Optuna study on disk: the only memory of a study.
+
+One folder a study: `study.db` (Optuna, SQLite), `settings.yaml`, `log.jsonl`, `checkpoints/`. A
+trial is written twice: whole, before its genes are used, and with its outcome, before Optuna is
+told; whatever lies between two writes when the power goes can be taken up from what is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.architecture import Architecture
+from nas.errors import StudyError, nearest
+from nas.objective import Direction
+from nas.outcome import Outcome, TrialRecord
+from nas.study.folder import DATABASE, check_folder, studies
+from nas.study.proposals import CONSTRAINT, Proposal
+
+FORMAT = 1
+
+
+class StudyStorage:
+    """One study on disk."""
+
+    def __init__(self, path: Path, study: optuna.Study) -> None:
+        self.path = path
+        self._study = study
+
+    @classmethod
+    def create(
+        cls, path: Path, directions: Sequence[Direction], attributes: Mapping[str, Any]
+    ) -> StudyStorage:
+        """A new study in the new folder `path`.
+
+        Raises:
+            StudyError: the folder exists, cannot be written, or is on a network file system.
+        """
+        check_folder(path.parent)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise StudyError(
+                f"study {path.name}: a new study needs a new name; got one that exists in "
+                f"{path.parent}; allowed: another study.name, or nas resume {path.name}"
+            ) from None
+        with _said(path):
+            study = optuna.create_study(
+                storage=_storage(path / DATABASE),
+                study_name=path.name,
+                directions=list(directions),
+                sampler=optuna.samplers.RandomSampler(),
+            )
+            storage = cls(path, study)
+            storage.set("nas.format", FORMAT)
+            for key, value in attributes.items():
+                storage.set(key, value)
+        return storage
+
+    @classmethod
+    def open(cls, path: Path) -> StudyStorage:
+        """The study in the folder `path`.
+
+        Raises:
+            StudyError: there is none (the nearest names), it is damaged, or a newer version's.
+        """
+        if not (path / DATABASE).is_file():
+            known = studies(path.parent)
+            raise StudyError(
+                f"study {path.name}: must be one of the studies in {path.parent}; got a name "
+                f"without {DATABASE}; allowed: {nearest(path.name, known) or 'none yet'}"
+            )
+        check_folder(path)
+        with _said(path):
+            _check_integrity(path / DATABASE)
+            study = optuna.load_study(
+                storage=_storage(path / DATABASE),
+                study_name=None,
+                sampler=optuna.samplers.RandomSampler(),
+            )
+            storage = cls(path, study)
+        if storage.get("nas.format") != FORMAT:
+            raise StudyError(
+                f"study {path.name}: this version reads format {FORMAT}; got "
+                f"{storage.get('nas.format')}; a newer latency-nas wrote it: upgrade to go on"
+            )
+        return storage
+
+    @property
+    def name(self) -> str:
+        """The study's name, that of its folder."""
+        return self.path.name
+
+    def get(self, key: str) -> Any:
+        """An attribute of the study, None if it was never set."""
+        return self._study.user_attrs.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        """Write an attribute of the study."""
+        with _said(self.path):
+            self._study.set_user_attr(key, value)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """Optuna's own view of the trials, in order."""
+        with _said(self.path):
+            return self._study.get_trials(deepcopy=False)
+
+    def propose(
+        self,
+        proposal: Proposal,
+        architecture: Architecture,
+        distributions: Mapping[str, BaseDistribution],
+    ) -> TrialRecord:
+        """Write a whole proposal in one transaction; returns the trial, running."""
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(proposal.genes),
+            distributions=dict(distributions),
+            system_attrs=proposal.system_attrs,
+            user_attrs={
+                "nas.fingerprint": architecture.fingerprint,
+                "nas.architecture": architecture.to_json(),
+                "nas.text": architecture.text,
+            },
+        )
+        with _said(self.path):
+            trial_id = self._study._storage.create_new_trial(self._study._study_id, trial)
+            return record(self._study._storage.get_trial(trial_id))
+
+    def write_outcome(self, number: int, outcome: Outcome) -> None:
+        """Write how a trial ended; from here on it is never examined again."""
+        storage, trial_id = self._study._storage, self._trial_id(number)
+        with _said(self.path):
+            # The record goes last: a trial that has it has everything else too.
+            storage.set_trial_user_attr(trial_id, "nas.violations", outcome.violations)
+            storage.set_trial_user_attr(trial_id, "nas.feasible", outcome.feasible)
+            storage.set_trial_user_attr(trial_id, "nas.outcome", outcome.kind)
+            storage.set_trial_user_attr(trial_id, "nas.record", outcome.to_json())
+
+    def tell(
+        self, number: int, state: TrialState, values: Sequence[float] | None, violation: float
+    ) -> TrialRecord:
+        """Tell Optuna; returns the trial, finished."""
+        with _said(self.path):
+            trial_id = self._trial_id(number)
+            trial = optuna.trial.Trial(self._study, trial_id)
+            if state == TrialState.COMPLETE and not trial.constraints:
+                trial.set_constraint(CONSTRAINT, violation)
+            self._study.tell(number, values, state=state)
+            return record(self._study._storage.get_trial(trial_id))
+
+    def _trial_id(self, number: int) -> int:
+        return self._study._storage.get_trial_id_from_study_id_trial_number(
+            self._study._study_id, number
+        )
+
+    def records(self) -> list[TrialRecord]:
+        """All trials, in order."""
+        return [record(trial) for trial in self.trials]
+
+    def close(self) -> None:
+        """Give the database back."""
+        storage = self._study._storage
+        storage.remove_session()
+        backend = getattr(storage, "_backend", storage)
+        if isinstance(backend, RDBStorage):
+            backend.engine.dispose()
+
+
+def record(trial: FrozenTrial) -> TrialRecord:
+    """What everybody outside Optuna sees of a trial."""
+    attributes = trial.user_attrs
+    written = attributes.get("nas.record")
+    return TrialRecord(
+        number=trial.number,
+        genes=dict(trial.params),
+        architecture=Architecture.from_json(attributes["nas.architecture"]),
+        started=_seconds(trial.datetime_start) or 0.0,
+        finished=_seconds(trial.datetime_complete),
+        outcome=Outcome.from_json(written) if written else None,
+    )
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return time.timestamp() if time else None
+
+
+def _storage(path: Path) -> RDBStorage:
+    # A reader (nas status, a copy for backup) may hold the file for a moment: wait, do not fail.
+    return RDBStorage(
+        f"sqlite:///{path.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
+    )
+
+
+def _check_integrity(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        found = database.execute("PRAGMA quick_check").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Turn what SQLite, SQLAlchemy and the operating system say into one message."""
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
+        cause = error.__cause__ or error
+        raise StudyError(
+            f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
+            f"{str(cause).splitlines()[0]}; what was found so far stays as it is: make room or "
+            f"mend the cause, then nas resume {path.name}"
+        ) from error
+    except Exception as error:
+        # SQLAlchemy's errors are recognised by name: its import is Optuna's business.
+        if type(error).__module__.startswith("sqlalchemy"):
+            raise StudyError(
+                f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
+                f"{str(error).splitlines()[0]}; what was found so far stays as it is"
+            ) from error
+        raise
