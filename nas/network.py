@@ -45,22 +45,24 @@ def build(architecture: Architecture) -> nn.Module:
     sqrt(2 / (kernel area x output channels)), normalisation bias 0.
     """
     channels, *_ = architecture.input
-    units = [_unit(plan) for plan in architecture.plans]
+    units = [build_unit(plan) for plan in architecture.plans]
     network = Network(
-        _stem(channels, architecture.stem),
+        build_stem(channels, architecture.stem),
         nn.Sequential(*units),
-        _head(architecture.units[-1].out_channels, architecture.head, architecture.classes),
+        build_head(architecture.units[-1].out_channels, architecture.head, architecture.classes),
     )
     _initialise(network)
     return network
 
 
-def _unit(plan: Plan) -> nn.Module:
+def build_unit(plan: Plan) -> nn.Module:
+    """The module of one plan, with torch's initial weights."""
     arguments = dict(plan)
     return UNITS[str(arguments.pop("unit"))](**arguments)
 
 
-def _stem(channels: int, stem: StemSpec) -> nn.Sequential:
+def build_stem(channels: int, stem: StemSpec) -> nn.Sequential:
+    """The stem for images of `channels`, with torch's initial weights."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers["conv"] = convolution(
         channels,
@@ -74,7 +76,8 @@ def _stem(channels: int, stem: StemSpec) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def _head(channels: int, head: HeadSpec, classes: int) -> nn.Sequential:
+def build_head(channels: int, head: HeadSpec, classes: int) -> nn.Sequential:
+    """The head on `channels` of the last unit, with torch's initial weights."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if head.out_channels:
         layers["conv"] = convolution(channels, head.out_channels, activation=head.activation)

@@ -1,0 +1,273 @@
+"""What a network costs: multiply-adds (thop), parameters, memory access.
+
+Multiply-adds are what the papers of mobile networks call FLOPs: those of convolutions and
+linear layers for one image, without biases. Normalisation, activations, pooling and elementwise
+operations count zero: most of them fold into the convolution before them, and the papers leave
+them out. Operations that none of these rules covers are listed in `Costs.uncounted`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from thop import profile
+from thop.vision.basic_hooks import count_convNd, count_linear
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas.architecture import Architecture, HeadSpec, StemSpec
+from nas.network import build_head, build_stem, build_unit
+from nas.outcome import Costs, LayerCost
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_POOLS = {
+    nn.MaxPool2d: "max_pool",
+    nn.AvgPool2d: "average_pool",
+    nn.AdaptiveAvgPool2d: "global_pool",
+}
+
+# Operations that hold no multiply-adds of the papers' kind: they move elements, look at one at a
+# time, normalise or pool. What is neither here nor inside a counted layer is reported.
+_WITHOUT = frozenset(
+    """
+    _unsafe_view alias as_strided cat chunk clone contiguous copy copy_ detach expand flatten
+    permute reshape select slice slice_scatter split split_with_sizes squeeze stack t transpose
+    unbind unsafe_split unsqueeze view constant_pad_nd index index_select channel_shuffle
+    native_channel_shuffle pixel_shuffle empty empty_like zeros zeros_like ones ones_like full
+    arange fill_ zero_ lift_fresh _to_copy
+    add add_ sub sub_ mul mul_ div div_ neg exp abs sqrt rsqrt pow maximum minimum clamp clamp_
+    clamp_min clamp_min_ relu relu_ hardtanh hardtanh_ sigmoid sigmoid_ hardsigmoid hardsigmoid_
+    hardswish hardswish_ silu silu_ gelu elu elu_ leaky_relu leaky_relu_ tanh tanh_ mish
+    _prelu_kernel _softmax _log_softmax native_dropout bernoulli_
+    native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training native_layer_norm
+    native_group_norm linalg_vector_norm
+    max_pool2d max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d mean sum
+    amax upsample_nearest2d upsample_bilinear2d
+    """.split()
+)
+
+
+@dataclass
+class _Part:
+    """What was counted of one module: a unit, a stem, a head or a whole network."""
+
+    multiply_adds: int = 0
+    parameters: int = 0
+    layers: list[LayerCost] = field(default_factory=list)
+    uncounted: set[str] = field(default_factory=set)
+    output: tuple[int, ...] = ()
+
+    def __add__(self, other: _Part) -> _Part:
+        return _Part(
+            self.multiply_adds + other.multiply_adds,
+            self.parameters + other.parameters,
+            self.layers + other.layers,
+            self.uncounted | other.uncounted,
+            other.output,
+        )
+
+    @property
+    def costs(self) -> Costs:
+        return Costs(
+            multiply_adds=self.multiply_adds,
+            parameters=self.parameters,
+            memory_access=sum(layer.memory_access for layer in self.layers),
+            uncounted=tuple(sorted(self.uncounted)),
+        )
+
+
+def count(architecture: Architecture) -> Costs:
+    """The costs of an architecture for one image.
+
+    Equal units on maps of equal size cost the same, so each is counted once a process; torch's
+    random numbers are left as they were.
+    """
+    part = _counted("stem", _key(asdict(architecture.stem)), architecture.input)
+    for plan in architecture.plans:
+        part += _counted("unit", _key(plan), part.output)
+    end = {"channels": part.output[0], "classes": architecture.classes}
+    part += _counted("head", _key(asdict(architecture.head) | end), part.output)
+    return part.costs
+
+
+def count_module(module: nn.Module, input: tuple[int, int, int]) -> Costs:
+    """The costs of any module for one image; the module is left as it is.
+
+    Shape:
+        input: (channels, height, width).
+    """
+    return _count(_copied(module), input).costs
+
+
+def layers(module: nn.Module, input: tuple[int, int, int]) -> tuple[LayerCost, ...]:
+    """The convolutions, linear layers and poolings of a module, in the order they are called.
+
+    Parameters include those of the normalisation that follows a layer. A pooling costs nothing by
+    the papers' rule; it is listed for its window.
+
+    Shape:
+        input: (channels, height, width); shapes of the layers without the batch.
+    """
+    return tuple(_count(_copied(module), input).layers)
+
+
+def _key(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+@lru_cache(maxsize=8192)
+def _counted(place: str, key: str, input: tuple[int, ...]) -> _Part:
+    value = json.loads(key)
+    with torch.random.fork_rng(devices=[]):
+        if place == "stem":
+            module: nn.Module = build_stem(input[0], StemSpec(**value))
+        elif place == "unit":
+            module = build_unit(value)
+        else:
+            channels, classes = value.pop("channels"), value.pop("classes")
+            module = build_head(channels, HeadSpec(**value), classes)
+        return _count(module, input)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).to(device="cpu", dtype=torch.float32)
+
+
+def _count(module: nn.Module, input: tuple[int, ...]) -> _Part:
+    """Count a module that nobody else uses: thop leaves buffers and flags behind."""
+    part = _Part(parameters=sum(p.numel() for p in module.parameters()))
+    _separate(module.eval())
+    image = torch.zeros(1, *input)
+    # Before thop, whose own hooks work on tensors too.
+    with torch.no_grad(), _watching(module, part):
+        module(image)
+    multiply_adds, _ = profile(module, (image,), custom_ops=_rules(module), verbose=False)
+    part.multiply_adds = int(multiply_adds)
+    return part
+
+
+def _separate(module: nn.Module) -> None:
+    """Give a layer that is reachable under two names a copy under each.
+
+    thop would count it four times, whichever of the names is called.
+    """
+    seen: set[int] = set()
+    for parent in list(module.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is not None and id(child) in seen:
+                parent._modules[name] = copy.deepcopy(child)
+            seen.add(id(child))
+
+
+def _rules(module: nn.Module) -> dict[type[nn.Module], Callable[..., None]]:
+    """thop's rule for each type of layer; thop itself knows exact types only, no subclasses."""
+    rules: dict[type[nn.Module], Callable[..., None]] = {}
+    for layer in module.modules():
+        if isinstance(layer, _CONVOLUTIONS):
+            rules[type(layer)] = count_convNd
+        elif isinstance(layer, nn.Linear):
+            rules[type(layer)] = count_linear
+        elif not layer._modules:
+            rules[type(layer)] = _nothing
+    return rules
+
+
+def _nothing(*_: Any) -> None:
+    """thop's rule for layers that count zero."""
+
+
+class _Operations(TorchDispatchMode):
+    """Notes every operation outside a counted layer that might hold multiply-adds."""
+
+    def __init__(self, part: _Part) -> None:
+        super().__init__()
+        self.part = part
+        self.inside = 0
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self, func, types, args=(), kwargs=None
+    ) -> Any:
+        name = func.overloadpacket.__name__
+        if not self.inside and name not in _WITHOUT:
+            self.part.uncounted.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
+    """Note layers, uncounted operations and the output's shape while the module is called."""
+    operations = _Operations(part)
+    handles = []
+
+    def entered(*_: Any) -> None:
+        operations.inside += 1
+
+    def left(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+            operations.inside -= 1
+            part.layers.append(_layer(name, layer, inputs[0], output))
+
+        return hook
+
+    def normalised(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        own = sum(p.numel() for p in layer.parameters())
+        if part.layers:
+            last = part.layers[-1]
+            part.layers[-1] = replace(last, parameters=last.parameters + own)
+
+    def ended(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        part.output = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
+
+    for name, layer in module.named_modules():
+        if isinstance(layer, (*_CONVOLUTIONS, nn.Linear, *_POOLS)):
+            handles.append(layer.register_forward_pre_hook(entered))
+            handles.append(layer.register_forward_hook(left(name)))
+        elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            handles.append(layer.register_forward_hook(normalised))
+    handles.append(module.register_forward_hook(ended))
+    try:
+        with operations:
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _layer(name: str, layer: nn.Module, given: torch.Tensor, output: torch.Tensor) -> LayerCost:
+    """One row, counted by the formula rather than by thop, so that the two check each other."""
+    kernel, stride, groups, weights, multiply_adds = 1, 1, 1, 0, 0
+    kind = "linear"
+    if isinstance(layer, _CONVOLUTIONS):
+        kernel, stride, groups = max(layer.kernel_size), max(layer.stride), layer.groups
+        depthwise = groups == layer.in_channels > 1
+        kind = "depthwise" if depthwise else "pointwise" if kernel == 1 else "convolution"
+        weights = layer.weight.numel()
+        multiply_adds = output.numel() * weights // layer.out_channels
+    elif isinstance(layer, nn.Linear):
+        weights = layer.weight.numel()
+        multiply_adds = output.numel() * layer.in_features
+    else:
+        kind = next(word for pool, word in _POOLS.items() if isinstance(layer, pool))
+        window = getattr(layer, "kernel_size", given.shape[-2:])
+        step = getattr(layer, "stride", 1)
+        kernel = max(window) if isinstance(window, tuple | list | torch.Size) else window
+        stride = max(step) if isinstance(step, tuple | list) else step
+    return LayerCost(
+        name=name,
+        kind=kind,
+        input=tuple(given.shape[1:]),
+        output=tuple(output.shape[1:]),
+        kernel_size=int(kernel),
+        stride=int(stride),
+        groups=groups,
+        multiply_adds=multiply_adds,
+        parameters=sum(p.numel() for p in layer.parameters()),
+        memory_access=(given.numel() + output.numel() + weights) if weights else 0,
+    )
