@@ -17,6 +17,7 @@ DATA_SETS = ("digits", "arrays")
 RUNTIMES = ("onnxruntime", "eager")
 OBJECTIVES = ("constrained", "pareto", "weighted")
 EVALUATIONS = ("full", "table")
+QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 
 
@@ -33,8 +34,8 @@ def _at_least(where: str, value: float | None, least: float, *, above: bool = Fa
     if value is None:
         return
     if not math.isfinite(value) or value < least or (above and value == least):
-        how = "above" if above else "from"
-        raise _fail(where, "is out of range", value, f"{how} {least:g}" + ("" if above else " on"))
+        allowed = f"a finite number above {least:g}" if above else f"from {least:g} on"
+        raise _fail(where, "is out of range", value, allowed)
 
 
 def _share(where: str, value: float) -> None:
@@ -127,7 +128,8 @@ class TargetSettings:
 class ObjectiveSettings:
     """What is searched for, under which limits.
 
-    With no limit named at all, latency and multiply-adds of `reference` are the limits.
+    With no limit named at all, latency and multiply-adds of `reference` are the limits of
+    `constrained` and `weighted`. `quantities` are the objectives of `pareto`.
     """
 
     name: str = "constrained"
@@ -139,6 +141,7 @@ class ObjectiveSettings:
     parameters: float | None = None
     parameters_of: str | None = None
     latency_statistic: str = "median"
+    quantities: list[str] = field(default_factory=lambda: list(QUANTITIES[:3]))
     latency_exponent: float = -0.07
     multiply_adds_exponent: float = -0.07
 
@@ -157,6 +160,13 @@ class ObjectiveSettings:
                     getattr(self, network), "one of the two, the other null",
                 )  # fmt: skip
         _one_of("objective.latency_statistic", self.latency_statistic, ("median", "p95"))
+        for quantity in self.quantities:
+            _one_of("objective.quantities", quantity, QUANTITIES)
+        if len(self.quantities) < 2 or len(set(self.quantities)) != len(self.quantities):
+            raise _fail(
+                "objective.quantities", "must name two or more different objectives",
+                self.quantities, ", ".join(QUANTITIES),
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""Settings as a file beside their study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nas.errors import SettingsError, StudyError
+from nas.settings.compose import compose, override
+from nas.settings.stored import changes_meaning, difference, read, write
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    settings = compose(
+        ["space.widths=[0.5,1]", "study.hours=1.5", "study.name='yes'", "training.weight_decay=0"]
+    )
+    write(settings, tmp_path / "settings.yaml")
+    assert read(tmp_path / "settings.yaml") == settings
+    assert [p.name for p in tmp_path.iterdir()] == ["settings.yaml"]
+
+
+def test_a_setting_that_an_older_file_lacks_is_at_its_default(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("study: {trials: 3}\n")
+    assert read(tmp_path / "settings.yaml").study == replace(compose().study, trials=3)
+
+
+def test_a_setting_of_a_newer_version_is_told(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("study: {trials: 3, telepathy: true}\n")
+    with pytest.raises(SettingsError, match=r"settings\.yaml, study\.telepathy.+another version"):
+        read(tmp_path / "settings.yaml")
+
+
+@pytest.mark.parametrize("content", ["study: [", "study", "study: 3", "\0"])
+def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "settings.yaml").write_text(content)
+    with pytest.raises(StudyError, match=r"settings\.yaml: .+; got .+; allowed: "):
+        read(tmp_path / "settings.yaml")
+    with pytest.raises(StudyError, match="FileNotFoundError"):
+        read(tmp_path / "none.yaml")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    write(compose(), path)
+    before = path.read_text()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write(compose(["study.trials=3"]), tmp_path / "folder")
+    assert path.read_text() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "settings.yaml"]
+
+
+def test_a_difference_is_readable() -> None:
+    old, new = compose(), compose(["study.trials=40", "space.groups=[1,2]", "tracking=none"])
+    assert difference(old, new) == [
+        "space.groups: null -> [1, 2]",
+        "study.trials: 20 -> 40",
+        "tracking.enabled: true -> false",
+    ]
+    assert difference(old, old) == []
+
+
+def test_a_resume_may_go_on_for_longer_and_track_elsewhere() -> None:
+    old = compose()
+    later = ["study.trials=40", "study.max_proposals=900", "study.hours=2", "tracking=none"]
+    later += ["tracking.uri=sqlite:////tmp/a.db", "execution.retries=3", "study.folder=moved"]
+    assert changes_meaning(old, override(old, later)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["study.seed=1", "training.epochs=3", "data.seed=1", "target=eager", "objective.latency_ms=3",
+     "sampler=gp", "space.groups=[1]", "evaluation.path=a"],
+)  # fmt: skip
+def test_what_changes_what_a_trial_means_is_told(line: str) -> None:
+    old = compose()
+    assert len(changes_meaning(old, override(old, [line]))) == 1
