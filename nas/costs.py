@@ -27,7 +27,7 @@ from nas.network import build_head, build_stem, build_unit
 from nas.outcome import Costs, LayerCost
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_POOLS = {
+_POOLS: dict[type[nn.Module], str] = {
     nn.MaxPool2d: "max_pool",
     nn.AvgPool2d: "average_pool",
     nn.AdaptiveAvgPool2d: "global_pool",
@@ -35,23 +35,21 @@ _POOLS = {
 
 # Operations that hold no multiply-adds of the papers' kind: they move elements, look at one at a
 # time, normalise or pool. What is neither here nor inside a counted layer is reported.
-_WITHOUT = frozenset(
-    """
-    _unsafe_view alias as_strided cat chunk clone contiguous copy copy_ detach expand flatten
-    permute reshape select slice slice_scatter split split_with_sizes squeeze stack t transpose
-    unbind unsafe_split unsqueeze view constant_pad_nd index index_select channel_shuffle
-    native_channel_shuffle pixel_shuffle empty empty_like zeros zeros_like ones ones_like full
-    arange fill_ zero_ lift_fresh _to_copy
-    add add_ sub sub_ mul mul_ div div_ neg exp abs sqrt rsqrt pow maximum minimum clamp clamp_
-    clamp_min clamp_min_ relu relu_ hardtanh hardtanh_ sigmoid sigmoid_ hardsigmoid hardsigmoid_
-    hardswish hardswish_ silu silu_ gelu elu elu_ leaky_relu leaky_relu_ tanh tanh_ mish
-    _prelu_kernel _softmax _log_softmax native_dropout bernoulli_
-    native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training native_layer_norm
-    native_group_norm linalg_vector_norm
-    max_pool2d max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d mean sum
-    amax upsample_nearest2d upsample_bilinear2d
-    """.split()
-)
+_HARMLESS = """
+_unsafe_view alias as_strided cat chunk clone contiguous copy copy_ detach expand flatten
+permute reshape select slice slice_scatter split split_with_sizes squeeze stack t transpose
+unbind unsafe_split unsqueeze view constant_pad_nd index index_select channel_shuffle
+native_channel_shuffle pixel_shuffle empty empty_like zeros zeros_like ones ones_like full
+arange fill_ zero_ lift_fresh _to_copy
+add add_ sub sub_ mul mul_ div div_ neg exp abs sqrt rsqrt pow maximum minimum clamp clamp_
+clamp_min clamp_min_ relu relu_ hardtanh hardtanh_ sigmoid sigmoid_ hardsigmoid hardsigmoid_
+hardswish hardswish_ silu silu_ gelu elu elu_ leaky_relu leaky_relu_ tanh tanh_ mish
+_prelu_kernel _softmax _log_softmax native_dropout bernoulli_
+native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training native_layer_norm
+native_group_norm linalg_vector_norm
+max_pool2d max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d mean sum
+amax upsample_nearest2d upsample_bilinear2d
+"""
 
 
 @dataclass
@@ -183,19 +181,20 @@ def _nothing(*_: Any) -> None:
     """thop's rule for layers that count zero."""
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every operation outside a counted layer that might hold multiply-adds."""
 
     def __init__(self, part: _Part) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.part = part
         self.inside = 0
+        self.harmless = frozenset(_HARMLESS.split())
 
     def __torch_dispatch__(  # type: ignore[no-untyped-def]
         self, func, types, args=(), kwargs=None
     ) -> Any:
         name = func.overloadpacket.__name__
-        if not self.inside and name not in _WITHOUT:
+        if not self.inside and name not in self.harmless:
             self.part.uncounted.add(name)
         return func(*args, **(kwargs or {}))
 
@@ -225,8 +224,9 @@ def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
     def ended(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         part.output = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
 
+    rows: tuple[type[nn.Module], ...] = (*_CONVOLUTIONS, nn.Linear, *_POOLS)
     for name, layer in module.named_modules():
-        if isinstance(layer, (*_CONVOLUTIONS, nn.Linear, *_POOLS)):
+        if isinstance(layer, rows):
             handles.append(layer.register_forward_pre_hook(entered))
             handles.append(layer.register_forward_hook(left(name)))
         elif isinstance(layer, nn.modules.batchnorm._BatchNorm):

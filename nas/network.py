@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -11,6 +12,7 @@ from nas.architecture import Architecture, HeadSpec, StemSpec
 from nas.unit_rules import Plan
 from nas.units import UNITS
 from nas.units.convolution import convolution
+from nas.units.sandglass import Sandglass
 
 
 class Network(nn.Module):
@@ -91,12 +93,21 @@ def build_head(channels: int, head: HeadSpec, classes: int) -> nn.Sequential:
 
 
 def _initialise(network: nn.Module) -> None:
+    he = {
+        id(part)
+        for unit in network.modules()
+        if isinstance(unit, Sandglass)
+        for part in unit.modules()
+    }
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             deviation = 0.01 if name.startswith("stem") else 1 / module.weight.shape[1]
+            if id(module) in he:
+                area = module.kernel_size[0] * module.kernel_size[1]
+                deviation = math.sqrt(2 / (area * module.out_channels))
             nn.init.normal_(module.weight, 0, deviation)
         elif isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.bias, 0.0001)
+            nn.init.constant_(module.bias, 0.0 if id(module) in he else 0.0001)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, 0, 0.01)
             if module.bias is not None:

@@ -186,9 +186,10 @@ class ShuffleV2Rule:
 class SandglassRule:
     """MobileNeXt's sandglass: depthwise on the wide tensors, bottleneck of in/expansion between.
 
-    Authors' form: the bottleneck is at least out/6 rounded up to 16; a unit that changes its width
-    has no depthwise at stride 1 and only the last one at stride 2 (`depthwise` overrides that: the
-    published table has both in rows of one unit); identity on the first C // `identity` channels.
+    Authors' form: the bottleneck is at least out/6 rounded to 16; a unit that changes its width has
+    no depthwise at stride 1 and only the last one at stride 2, but with expansion 2 has both
+    (`depthwise` overrides that: the published table also has both in rows of one unit); identity on
+    the first C // `identity` channels.
 
     Reference: Zhou et al. 2020, MobileNeXt, sec. 3, and its released code.
     """
@@ -218,7 +219,8 @@ class SandglassRule:
         depthwise = unit.option("depthwise", self.options)
         keeps = in_channels == out and unit.stride == 1
         if depthwise == "auto":
-            depthwise = "both" if in_channels == out else "last" if unit.stride == 2 else "none"
+            both = in_channels == out or unit.expansion == 2
+            depthwise = "both" if both else "last" if unit.stride == 2 else "none"
         if depthwise == "none" and unit.stride != 1:
             raise fail(
                 unit, "stride 2 sits on the last depthwise", "depthwise none", "allowed: last, both"

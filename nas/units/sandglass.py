@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from nas.units.convolution import convolution, depthwise
 
@@ -47,6 +48,9 @@ class Sandglass(nn.Module):
         kept = self.identity_channels
         if kept == out.shape[1]:
             out += x
+        elif kept and (torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()):
+            # A runtime turns adding in place into a scatter, which costs more than the padding.
+            out = out + functional.pad(x[:, :kept], (0, 0, 0, 0, 0, out.shape[1] - kept))
         elif kept:
             # In place on a part: concatenating instead costs more than adding all channels.
             out[:, :kept] += x[:, :kept]
