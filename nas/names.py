@@ -1,0 +1,267 @@
+"""Wherever a network is named: one word to the network it means.
+
+The ways, in the order they are tried: a trial of a study (`STUDY:17`) or its best network
+(`STUDY`), a published name, a JSON file, `file.py:Name` or `module:function`, the text form. A word
+that means several networks is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nas.architecture import Architecture
+from nas.errors import ArchitectureError, InputError, StudyError, nearest
+from search_spaces.published import PUBLISHED, published
+
+Size = tuple[int, int, int]
+
+WAYS = (
+    "STUDY or STUDY:TRIAL, a published name (nas networks lists them), FILE.json, file.py:Name or "
+    "module:function, or the text form in...+stem...+UNITS+head...+out..."
+)
+_OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.]*)")
+_TRIAL = re.compile(r"(?P<study>[^:]+?)(:(?P<trial>\d+))?")
+_TEXT = re.compile(r"in\d+x\d+x\d+\+.*")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One thing a word can mean, and how to get it."""
+
+    what: str
+    find: Callable[[], object]
+
+
+def resolve(
+    name: str,
+    *,
+    input: Size | None = None,
+    classes: int | None = None,
+    folder: str | Path = "runs",
+) -> Architecture:
+    """The architecture a word means.
+
+    A published network is made for `input` and `classes` (224x224 and 1,000 where they are not
+    given); any other network has its own, which have to agree with those given.
+
+    Raises:
+        ArchitectureError: the word means nothing, two things, no architecture, or a network for
+            other images or classes.
+        StudyError: the study or its trial is not there or cannot be read.
+    """
+    found = locate(name, input=input, classes=classes, folder=folder)
+    if not isinstance(found, Architecture):
+        raise ArchitectureError(
+            f"network {name}: must be an Architecture here; got {_kind(found)}; allowed: {WAYS}"
+        )
+    for what, has, wanted in (
+        ("images of", found.input, input),
+        ("classes:", found.classes, classes),
+    ):
+        if wanted is not None and has != wanted:
+            raise ArchitectureError(
+                f"network {name}: must fit the data; got a network for {what} {has}; allowed: "
+                f"{wanted}, or a published name, which fits any"
+            )
+    return found
+
+
+def locate(
+    name: str,
+    *,
+    input: Size | None = None,
+    classes: int | None = None,
+    folder: str | Path = "runs",
+) -> object:
+    """What a word means: an Architecture, or whatever a user's own function gives.
+
+    Raises:
+        InputError: the word means nothing or two things.
+        StudyError: the study or its trial is not there or cannot be read.
+    """
+    ways = list(_ways(name, input=input, classes=classes, folder=Path(folder)))
+    if not ways:
+        near = _closest(name, Path(folder))
+        raise ArchitectureError(
+            f"network: must be named in a known way; got {name!r}; allowed: {near}{WAYS}"
+        )
+    if len(ways) > 1:
+        raise ArchitectureError(
+            f"network: a name must mean one thing; got {name!r}, which is "
+            f"{' and '.join(way.what for way in ways)}; allowed: STUDY:TRIAL for a trial, "
+            "./FILE.json for a file"
+        )
+    return ways[0].find()
+
+
+def _ways(name: str, *, input: Size | None, classes: int | None, folder: Path) -> Iterator[_Way]:
+    if (found := _TRIAL.fullmatch(name)) and _is_study(folder / found["study"]):
+        trial = None if found["trial"] is None else int(found["trial"])
+        study = folder / found["study"]
+        yield _Way(f"a study in {folder}", lambda: _of_study(study, trial))
+    if name in PUBLISHED:
+        size, outputs = input or (3, 224, 224), classes or 1000
+        yield _Way("a published name", lambda: published(name, input=size, classes=outputs))
+    if name.endswith(".json") and Path(name).is_file():
+        yield _Way("a JSON file", lambda: _of_file(Path(name)))
+    if _OBJECT.fullmatch(name):
+        yield _Way("an object in a Python file or module", lambda: _given_by(load_object(name)))
+    if _TEXT.fullmatch(name):
+        yield _Way("a text form", lambda: Architecture.from_text(name))
+
+
+def _closest(name: str, folder: Path) -> str:
+    """The names that a mistyped one is near to, as the start of a list."""
+    from nas.study.folder import studies
+
+    word = name.partition(":")[0]
+    near = difflib.get_close_matches(word, [*studies(folder), *PUBLISHED], n=3, cutoff=0.6)
+    return "".join(f"{one}, " for one in near) + ("or " if near else "")
+
+
+def _is_study(path: Path) -> bool:
+    from nas.study.folder import DATABASE
+
+    return (path / DATABASE).is_file()
+
+
+def _of_study(path: Path, trial: int | None) -> Architecture:
+    """The network of one trial, or of the best one."""
+    if trial is None:
+        from nas.status import status
+
+        best = status(path.parent, path.name)[0].best
+        if best is None:
+            raise StudyError(
+                f"study {path.name}: has no winner; got no evaluated network that keeps the "
+                f"limits; allowed: {path.name}:TRIAL"
+            )
+        return best.architecture
+    from nas.study.storage import StudyStorage
+
+    storage = StudyStorage.open(path)
+    try:
+        records = {record.number: record for record in storage.records()}
+    finally:
+        storage.close()
+    if trial not in records:
+        raise StudyError(
+            f"study {path.name}: has no such trial; got {trial}; allowed: "
+            f"{f'0 to {max(records)}' if records else 'none, it has no trials yet'}"
+        )
+    return records[trial].architecture
+
+
+def _of_file(path: Path) -> Architecture:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArchitectureError(
+            f"{path}: must be an architecture's JSON; got {error}; allowed: what "
+            "Architecture.to_json gives"
+        ) from error
+    try:
+        return Architecture.from_json(value)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}, {error}") from error
+
+
+def _given_by(found: object) -> object:
+    """The value itself, or what a function without arguments gives."""
+    if isinstance(found, Architecture) or not callable(found):
+        return found
+    try:
+        return found()
+    except Exception as error:  # the user's own function may raise anything
+        raise InputError(
+            f"{getattr(found, '__qualname__', found)}: must give a network when called without "
+            f"arguments; got {type(error).__name__}: {error}; allowed: a function of yours that "
+            "returns an Architecture or a torch module"
+        ) from error
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def load_object(source: str) -> Any:
+    """What `file.py:Name` or `module:name` names.
+
+    Raises:
+        InputError: no such file, module or name, or the file raises.
+    """
+    match = _OBJECT.fullmatch(source)
+    if match is None:
+        raise InputError(
+            f"source: must name an object in a file or module; got {source!r}; allowed: "
+            "path/to/file.py:Name or package.module:Name"
+        )
+    is_file = match["module"].endswith(".py")
+    if is_file and not Path(match["module"]).is_file():
+        near = ", ".join(sorted(p.name for p in Path(match["module"]).parent.glob("*.py")))
+        raise InputError(
+            f"source {source}: the file must exist; got {match['module']!r}; allowed: "
+            f"{near or 'path/to/file.py:Name'}"
+        )
+    try:
+        module = _of_path(Path(match["module"])) if is_file else _of_name(match["module"])
+    except Exception as error:  # a user's file may raise anything
+        raise InputError(
+            f"source {source}: must be importable; got {type(error).__name__}: {error}; allowed: "
+            "a file or module that Python runs without an error"
+        ) from error
+    value: object = module
+    for part in match["name"].split("."):
+        if not hasattr(value, part):
+            allowed = nearest(part, [n for n in vars(value) if not n.startswith("_")])
+            raise InputError(
+                f"source {source}: has no such name; got {part!r}; allowed: {allowed or 'none'}"
+            )
+        value = getattr(value, part)
+    return value
+
+
+def _of_path(path: Path) -> ModuleType:
+    """A file as a module, once a process: its classes have to stay the same classes."""
+    path = path.resolve()
+    name = "nas_user_" + re.sub(r"\W", "_", str(path))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # the path ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with _on_path(path.parent):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _of_name(name: str) -> ModuleType:
+    with _on_path(Path.cwd()):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """A console command has neither the current folder nor the file's on the path, Python has."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
