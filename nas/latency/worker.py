@@ -1,0 +1,319 @@
+"""The measuring process: one file that runs alone, here or on a device, and needs no torch.
+
+It reads requests from its input, one JSON object a line, followed by as many raw bytes as the
+object's "bytes" says (the network), and answers each with one JSON line: {"ok": true, ...} or
+{"ok": false, "kind": ..., "error": ...}. It decides nothing: which network runs when is in the
+request, what the times mean is worked out by who asked.
+
+    hello   threads, device, pin, parent        -> versions, machine
+    load    name, runtime, shape, seed, bytes   -> outputs, ns (of a warm call)
+    time    schedule, reference, repeats        -> samples, states
+    drop    names                               -> {}
+
+Only Python 3.9, numpy and the runtime asked for are needed: a device may have no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import gc
+import glob
+import io
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+Call = Callable[[], Any]
+Read = Callable[[Any], list[Any]]
+Timer = Callable[[Call, int], list[Any]]
+
+WARM_UP = 5
+NETWORKS: dict[str, tuple[Call, Read, Timer, list[Any]]] = {}
+OPTIONS: dict[str, Any] = {}
+
+
+class RefusedError(Exception):
+    """A request that cannot be met; `kind` tells who asked what to make of it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+# --- the runtimes: bytes and an image in, a call that runs the network once out ----------------
+
+
+def load_onnxruntime(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """An ONNX network under ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = OPTIONS["threads"]
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    settings.add_session_config_entry("session.set_denormal_as_zero", "1")
+    session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    feed = {session.get_inputs()[0].name: image}
+    return (lambda: session.run(names, feed)), list
+
+
+def _torch() -> Any:
+    import torch
+
+    if "inference" not in OPTIONS:
+        torch.set_num_threads(OPTIONS["threads"])
+        torch.set_flush_denormal(True)
+        torch.backends.cudnn.benchmark = True
+        # For the life of the process: entering it for every call would be timed with the call.
+        # (Kept: the mode ends with the object.)
+        OPTIONS["inference"] = torch.inference_mode()
+        OPTIONS["inference"].__enter__()
+    return torch
+
+
+def _torch_image(image: Any, request: dict[str, Any]) -> Any:
+    torch = _torch()
+    layout = torch.channels_last if request["channels_last"] else torch.contiguous_format
+    return torch.from_numpy(image).to(OPTIONS["device"]).contiguous(memory_format=layout)
+
+
+def _torch_arrays(outputs: Any) -> list[Any]:
+    many = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return [one.detach().float().cpu().numpy() for one in many]
+
+
+def load_eager(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """A pickled torch module, run as it is."""
+    torch = _torch()
+    module = torch.load(io.BytesIO(content), weights_only=False, map_location=OPTIONS["device"])
+    module.eval()
+    if request["channels_last"]:
+        module.to(memory_format=torch.channels_last)
+    at = _torch_image(image, request)
+    if any(m.training for m in module.modules()) or torch.is_grad_enabled():
+        raise RefusedError("assert", "the module must be in eval mode and gradients off")
+    return (lambda: module(at)), _torch_arrays
+
+
+LOADERS = {"onnxruntime": load_onnxruntime, "eager": load_eager}
+
+
+# --- clocks ------------------------------------------------------------------------------------
+
+
+def _usage() -> tuple[int, int]:
+    """Involuntary switches and minor faults of this thread so far, where the system tells."""
+    try:
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_THREAD)
+    except (ImportError, AttributeError):
+        return 0, 0
+    return usage.ru_nivcsw, usage.ru_minflt
+
+
+def time_on_cpu(call: Call, count: int) -> list[Any]:
+    """[CPU ns of this thread, involuntary switches, minor faults, [wall ns of each call]]."""
+    walls = []
+    switches, faults = _usage()
+    cpu = time.thread_time_ns()
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        call()
+        end = time.perf_counter_ns()
+        walls.append(end - start)
+        start = end
+    cpu = time.thread_time_ns() - cpu
+    switches_after, faults_after = _usage()
+    return [cpu, switches_after - switches, faults_after - faults, walls]
+
+
+def time_on_cuda(call: Call, count: int) -> list[Any]:
+    """The same with the time between two CUDA events, in ns, in the place of the CPU time."""
+    torch = _torch()
+    walls, device = [], 0.0
+    switches, faults = _usage()
+    for _ in range(count):
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        start = time.perf_counter_ns()
+        first.record()
+        call()
+        last.record()
+        last.synchronize()
+        walls.append(time.perf_counter_ns() - start)
+        device += first.elapsed_time(last) * 1e6
+    switches_after, faults_after = _usage()
+    return [int(device), switches_after - switches, faults_after - faults, walls]
+
+
+# --- what is asked -----------------------------------------------------------------------------
+
+
+def hello(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Settle into the options of the target; say what this machine is."""
+    OPTIONS.update(threads=request["threads"], device=request["device"], parent=request["parent"])
+    if request["parent"] is not None:
+        _end_with_parent(request["parent"], request["main_thread"])
+    pin = request["pin"]
+    if pin is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, [pin])
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _end_with_parent(parent: int, main_thread: bool) -> None:
+    # The kernel sends the signal when the *thread* that started us ends, so it is asked for only
+    # where that is the main thread; elsewhere the end of our input and `_orphan_check` do it.
+    if sys.platform == "linux" and main_thread:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    _orphan_check()
+
+
+def _orphan_check() -> None:
+    if OPTIONS["parent"] is not None and os.getppid() != OPTIONS["parent"]:
+        os._exit(0)
+
+
+def load(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Load a network, run it untimed, warm it up; give its outputs and the time of a warm call."""
+    runtime = request["runtime"]
+    if runtime not in LOADERS:
+        raise RefusedError("runtime", f"unknown runtime {runtime!r}; this worker has {[*LOADERS]}")
+    # The stream of RandomState is frozen for all versions of numpy: who asked draws the same.
+    image = np.random.RandomState(request["seed"]).standard_normal(request["shape"])
+    try:
+        call, read = LOADERS[runtime](content, image.astype(np.float32), request)
+    except ImportError as error:
+        raise RefusedError("missing", str(error)) from error
+    timer = time_on_cuda if OPTIONS["device"].startswith("cuda") else time_on_cpu
+    outputs = [np.array(one, dtype=np.float32) for one in read(call())]
+    warm = [timer(call, 1)[3][0] for _ in range(WARM_UP)]
+    if timer is time_on_cuda:
+        until = time.perf_counter() + 0.2  # clocks of a GPU rise under load
+        while time.perf_counter() < until:
+            warm.append(timer(call, 1)[3][0])
+    NETWORKS[request["name"]] = (call, read, timer, outputs)
+    return {
+        "outputs": [{"shape": one.shape, "data": _encode(one)} for one in outputs],
+        "ns": min(warm[1:]),
+        "version": _version(runtime),
+    }
+
+
+def _encode(array: Any) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+
+
+def _version(runtime: str) -> str:
+    module = sys.modules.get(runtime) or sys.modules.get("torch")
+    return f"{getattr(module, '__name__', '')} {getattr(module, '__version__', '?')}"
+
+
+def time_schedule(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Run the schedule, round by round: reference | untimed | timed twice | reference."""
+    repeats, samples, states = request["repeats"], [], []
+    reference, _, timer, _ = NETWORKS[request["reference"]]
+    often = repeats[request["reference"]]
+    for number, names in enumerate(request["schedule"]):
+        _orphan_check()
+        states.append(state())
+        for name in names:
+            call, count = NETWORKS[name][0], repeats[name]
+            before = timer(reference, often)
+            call()
+            calls = [timer(call, count), timer(call, count)]
+            samples.append([number, name, before, calls, timer(reference, often)])
+    for name in repeats:
+        _check_same(name)
+    return {"samples": samples, "states": states}
+
+
+def _check_same(name: str) -> None:
+    """What was timed under a name still gives what that name gave when it was loaded."""
+    call, read, _, outputs = NETWORKS[name]
+    for before, now in zip(outputs, read(call())):  # noqa: B905  # strict needs Python 3.10
+        scale = float(np.abs(before).max()) or 1.0
+        if not np.allclose(before, now, rtol=0, atol=1e-3 * scale):
+            raise RefusedError("outputs", f"the outputs of {name} changed while it was timed")
+
+
+def state() -> dict[str, float]:
+    """Frequency, temperature and load, where the system tells."""
+    found = {}
+    files = {
+        "mhz": ("/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq", 1e-3),
+        "celsius": ("/sys/class/thermal/thermal_zone*/temp", 1e-3),
+    }
+    for name, (pattern, unit) in files.items():
+        values = []
+        for path in glob.glob(pattern):
+            try:
+                with open(path) as file:
+                    values.append(float(file.read()) * unit)
+            except (OSError, ValueError):
+                continue  # a sensor that answers nothing tells nothing
+        if values:
+            found[name] = max(values)
+    if hasattr(os, "getloadavg"):
+        found["load"] = os.getloadavg()[0]
+    return found
+
+
+def drop(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Forget networks."""
+    for name in request["names"]:
+        NETWORKS.pop(name, None)
+    gc.collect()  # collection is off while anything is timed
+    return {}
+
+
+REQUESTS = {"hello": hello, "load": load, "time": time_schedule, "drop": drop}
+
+
+def answer(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """The reply to one request; whatever goes wrong in it is told, not raised."""
+    try:
+        return {"ok": True, **REQUESTS[request["do"]](request, content)}
+    except RefusedError as error:
+        return {"ok": False, "kind": error.kind, "error": str(error)}
+    except MemoryError:
+        return {"ok": False, "kind": "memory", "error": "out of memory"}
+    except Exception as error:
+        text = " ".join(str(error).split())[:600]
+        return {"ok": False, "kind": "failed", "error": f"{type(error).__name__}: {text}"}
+
+
+def main(requests: BinaryIO) -> None:
+    """Answer until the input ends."""
+    # Whatever a runtime prints must not stand between two replies.
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked
+    gc.disable()
+    while True:
+        line = requests.readline()
+        if not line:
+            return
+        request = json.loads(line)
+        content = requests.read(request.get("bytes", 0))
+        replies.write(json.dumps(answer(request, content)) + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer)

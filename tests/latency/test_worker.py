@@ -1,0 +1,245 @@
+"""The measuring process: alone, without torch, and never longer than its parent."""
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper
+
+from nas.errors import MeasurementError, TargetError
+from nas.latency import process
+from nas.latency.process import Worker, WorkerLostError
+from nas.latency.target import target_of
+from nas.settings import TargetSettings
+
+SHAPE = (1, 3, 4, 4)
+WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1)
+
+
+def pointwise(copies=1):
+    """A network of a 1x1 convolution, written by hand (and repeated after ReLUs)."""
+    nodes, name = [], "image"
+    weights = [helper.make_tensor("w", TensorProto.FLOAT, WEIGHT.shape, WEIGHT.ravel())]
+    nodes.append(helper.make_node("Conv", [name, "w"], ["y0"]))
+    for number in range(1, copies):
+        nodes.append(helper.make_node("Relu", [f"y{number - 1}"], [f"y{number}"]))
+    graph = helper.make_graph(
+        nodes,
+        "pointwise",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, SHAPE)],
+        [helper.make_tensor_value_info(f"y{copies - 1}", TensorProto.FLOAT, (1, 2, 4, 4))],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def load(worker, name="one", content=None, **more):
+    request = {"do": "load", "name": name, "runtime": "onnxruntime", "shape": SHAPE, "seed": 0}
+    return worker.ask(
+        {**request, "channels_last": False, **more}, content=content or pointwise(), seconds=60
+    )
+
+
+@pytest.fixture
+def target():
+    return target_of(TargetSettings())
+
+
+@pytest.fixture
+def worker(target):
+    worker = Worker(target)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def no_torch(tmp_path, monkeypatch):
+    """Children that import torch, or anything of this project, fail."""
+    for name in ("torch", "nas"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('kept out by the test')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    blocked = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True)
+    assert blocked.returncode == 1
+
+
+def test_it_runs_an_onnx_network_without_torch_and_from_any_folder(
+    no_torch, tmp_path, target, monkeypatch
+):
+    alone = tmp_path / "elsewhere.py"
+    shutil.copy(process.WORKER, alone)
+    monkeypatch.setattr(process, "WORKER", alone)
+    worker = Worker(target)
+    (output,) = load(worker)["outputs"]
+    worker.close()
+    image = np.random.RandomState(0).standard_normal(SHAPE).astype(np.float32)
+    expected = np.einsum("oi,bihw->bohw", WEIGHT[:, :, 0, 0], image)
+    got = np.frombuffer(base64.b64decode(output["data"]), np.float32).reshape(output["shape"])
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_turn_holds_the_reference_on_either_side_and_two_timed_groups(worker):
+    load(worker, "reference")
+    load(worker, "a", pointwise(4))
+    reply = worker.ask(
+        {
+            "do": "time",
+            "schedule": [["a"], ["a", "reference"]],
+            "reference": "reference",
+            "repeats": {"a": 3, "reference": 5},
+        },
+        seconds=60,
+    )
+    assert [(turn[0], turn[1]) for turn in reply["samples"]] == [
+        (0, "a"),
+        (1, "a"),
+        (1, "reference"),
+    ]
+    _, _, before, calls, after = reply["samples"][0]
+    assert [len(group[3]) for group in (before, *calls, after)] == [5, 3, 3, 5]
+    for cpu, switches, faults, walls in (before, *calls, after):
+        assert cpu > 0
+        assert min(walls) > 0
+        assert switches >= 0
+        assert faults >= 0
+    assert len(reply["states"]) == 2
+
+
+def test_a_network_that_cannot_be_loaded_is_told_and_the_process_goes_on(worker):
+    with pytest.raises(MeasurementError, match="must run every network; got failed: "):
+        load(worker, content=b"nonsense")
+    assert load(worker)["outputs"]
+
+
+def test_a_missing_runtime_is_told(tmp_path, monkeypatch, target):
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('no onnxruntime here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    worker = Worker(target)
+    with pytest.raises(TargetError, match="runtime must be installed; got no onnxruntime here"):
+        load(worker)
+    worker.close()
+
+
+def test_an_unknown_runtime_names_what_there_is(worker):
+    with pytest.raises(MeasurementError, match=r"unknown runtime 'abacus'.*onnxruntime"):
+        load(worker, runtime="abacus")
+
+
+def test_dropped_networks_are_gone(worker):
+    load(worker)
+    worker.ask({"do": "drop", "names": ["one"]}, seconds=60)
+    with pytest.raises(MeasurementError, match="KeyError"):
+        worker.ask(
+            {"do": "time", "schedule": [["one"]], "reference": "one", "repeats": {"one": 1}},
+            seconds=60,
+        )
+
+
+def test_a_process_that_hangs_is_ended_and_told(worker):
+    os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerLostError, match="it did not answer within 1 s"):
+        worker.ask({"do": "drop", "names": []}, seconds=1)
+    assert not psutil.pid_exists(worker.pid)
+
+
+def test_a_process_that_dies_is_told_with_its_last_words(worker):
+    # The library's own crash, not an exception it could tell.
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerLostError, match=r"got it .* \(exit status -9\)"):
+        worker.ask({"do": "drop", "names": []}, seconds=60)
+
+
+def test_output_of_a_library_does_not_stand_between_replies(tmp_path, monkeypatch, target):
+    (tmp_path / "onnxruntime.py").write_text(
+        "import os; os.write(1, b'chatter'); raise ImportError('quiet')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    worker = Worker(target)
+    with pytest.raises(TargetError, match="quiet"):
+        load(worker)
+    worker.close()
+
+
+def test_its_environment_keeps_memory_and_threads(worker):
+    with open(f"/proc/{worker.pid}/environ", "rb") as file:
+        found = file.read().split(b"\0")
+    assert b"MALLOC_TRIM_THRESHOLD_=4294967296" in found
+    assert b"OMP_NUM_THREADS=1" in found
+
+
+PARENT = """
+import sys, threading, time
+from nas.latency.process import Worker
+from nas.latency.target import target_of
+from nas.settings import TargetSettings
+
+def start():
+    print(Worker(target_of(TargetSettings())).pid, flush=True)
+
+def beside():
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+
+{"main": start, "thread": beside}[sys.argv[1]]()
+time.sleep(60)
+"""
+
+
+def gone(pid, seconds=10.0):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def parent():
+    started = []
+
+    def start(where):
+        running = subprocess.Popen(
+            [sys.executable, "-c", PARENT, where], stdout=subprocess.PIPE, text=True
+        )
+        started.append(running)
+        return running, int(running.stdout.readline())
+
+    yield start
+    for running in started:
+        running.kill()
+        running.wait()
+        running.stdout.close()
+
+
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_it_ends_with_a_killed_parent(parent, where):
+    running, pid = parent(where)
+    assert not gone(pid, 0.3)
+    running.kill()
+    assert gone(pid)
+
+
+def test_it_ends_with_a_killed_parent_even_while_it_is_busy(parent):
+    # Stopped, it cannot notice the end of its input; only the kernel's signal ends it.
+    running, pid = parent("main")
+    os.kill(pid, signal.SIGSTOP)
+    running.kill()
+    assert gone(pid)
+
+
+def test_it_outlives_the_thread_that_started_it(parent):
+    _, pid = parent("thread")
+    assert not gone(pid, 0.5)
