@@ -1,0 +1,165 @@
+"""Real networks, real processes; ratios only, with margins of several times the noise."""
+
+import os
+import signal
+import tempfile
+
+import pytest
+import torch
+from torch import nn
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.errors import MeasurementError, SettingsError
+from nas.latency.instrument import Instrument
+from nas.latency.subject import Subject
+from nas.latency.target import target_of
+from nas.outcome import Latency
+from nas.settings import TargetSettings
+
+IN_WORKER = "MALLOC_TOP_PAD_"  # set for measuring processes only
+
+
+def network(depth, width=48):
+    units = (UnitSpec("shuffle_v2", width, stride=2), *[UnitSpec("shuffle_v2", width)] * depth)
+    return Architecture(
+        input=(1, 8, 8),
+        stem=StemSpec(24, stride=1, pool=False),
+        units=units,
+        head=HeadSpec(),
+        classes=10,
+    )
+
+
+REFERENCE = network(4)
+
+
+@pytest.fixture(scope="module")
+def instrument():
+    with Instrument(target_of(TargetSettings()), reference=REFERENCE) as instrument:
+        yield instrument
+
+
+class Crashing(nn.Module):
+    def forward(self, x):
+        if IN_WORKER in os.environ:
+            os._exit(3)
+        return x
+
+
+class CrashingOnce(nn.Module):
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def forward(self, x):
+        if IN_WORKER in os.environ and not os.path.exists(self.path):
+            with open(self.path, "w"):
+                os._exit(3)
+        return x
+
+
+class Lying(nn.Module):
+    def forward(self, x):
+        return x + 1 if IN_WORKER in os.environ else x
+
+
+def test_three_times_the_units_take_clearly_longer(instrument):
+    assert instrument.measure(network(12)).ratio > 1.5
+
+
+def test_networks_come_back_in_the_order_given(instrument):
+    deep, shallow, reference = instrument.measure_many([network(16), network(1), REFERENCE])
+    assert deep.ratio > 1.5
+    assert shallow.ratio < 0.9
+    assert reference.ratio == 1.0
+
+
+def test_a_measured_number_says_how_it_was_measured(instrument):
+    found = instrument.measure(network(5))
+    assert found.target == instrument.target.key
+    assert found.reference == REFERENCE.fingerprint
+    assert found.low < found.ms < found.high
+    assert found.ratio_low < found.ratio < found.ratio_high
+    assert found.ms == pytest.approx(found.ratio * found.reference_ms)
+    assert (found.statistic, found.clock, found.processes) == ("median", "thread CPU time", 1)
+    assert found.status in ("RESOLVED", "UNRESOLVED")
+    assert found.rounds >= 8
+    wanted = {"versions", "threads", "preempted_share", "faults_per_call", "duplicate_ratio"}
+    assert wanted <= set(found.conditions)
+    assert Latency.from_json(found.to_json()) == found
+
+
+def test_the_reference_and_its_hidden_duplicate_are_equally_fast(instrument):
+    found = instrument.measure(network(6))
+    assert found.conditions["duplicate_ratio"] == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_lost_process_is_started_again_without_a_word(instrument):
+    before = instrument.pids
+    os.kill(before[0], signal.SIGKILL)
+    assert instrument.measure(network(12)).ratio > 1.5
+    assert instrument.pids != before
+
+
+def test_no_file_of_a_candidate_is_left_anywhere(instrument, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    instrument.measure(network(7))
+    left = [name for _, _, names in os.walk(tmp_path) for name in names]
+    assert [name for name in left if not name.startswith("cpu.")] == []  # the lease's locks
+
+
+def test_the_tail_is_measured_by_the_wall():
+    with Instrument(
+        target_of(TargetSettings()), reference=network(1), statistic="p95"
+    ) as instrument:
+        found = instrument.measure(network(24))
+    assert found.ratio > 1.5
+    assert (found.statistic, found.clock) == ("p95", "wall")
+
+
+def test_an_unknown_statistic_is_refused():
+    with pytest.raises(SettingsError, match=r"latency_statistic: .* allowed: median, p95"):
+        Instrument(target_of(TargetSettings()), reference=REFERENCE, statistic="mean")
+
+
+@pytest.fixture(scope="module")
+def eager():
+    target = target_of(TargetSettings(runtime="eager"))
+    with Instrument(target, reference=network(1)) as instrument:
+        yield instrument
+
+
+def test_eager_torch_is_measured_too(eager):
+    assert eager.measure(network(12)).ratio > 1.5
+
+
+def test_any_torch_module_is_measured(eager):
+    found = eager.measure(Subject("plain", (1, 8, 8), lambda: nn.Conv2d(1, 4, 3)))
+    assert 0 < found.ratio < 1
+
+
+def test_a_network_that_gives_other_outputs_is_refused_before_it_is_timed(eager):
+    with pytest.raises(MeasurementError, match="network lying: outputs must be eager's"):
+        eager.measure(Subject("lying", (1, 8, 8), Lying))
+
+
+def test_a_network_that_kills_its_process_is_told_after_one_more_try(eager):
+    with pytest.raises(MeasurementError, match=r"measuring process: .*exit status 3"):
+        eager.measure(Subject("crashing", (1, 8, 8), Crashing))
+    assert eager.measure(network(12)).ratio > 1.5
+
+
+def test_a_network_that_kills_its_process_once_is_measured(eager, tmp_path):
+    path = tmp_path / "crashed"
+    assert eager.measure(Subject("once", (1, 8, 8), lambda: CrashingOnce(str(path)))).ratio > 0
+    assert path.exists()
+
+
+def test_an_operator_without_an_onnx_form_is_named(instrument):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return torch.linalg.eigvals(x).real
+
+    with pytest.raises(MeasurementError, match=r"every operator must have an ONNX form.*eig"):
+        instrument.measure(Subject("odd", (1, 8, 8), Odd))
