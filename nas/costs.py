@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,14 +18,18 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from thop import profile
-from thop.vision.basic_hooks import count_convNd, count_linear
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from nas.architecture import Architecture, HeadSpec, StemSpec
 from nas.network import build_head, build_stem, build_unit
 from nas.outcome import Costs, LayerCost
+
+with warnings.catch_warnings():
+    # thop compares versions the way of the old distutils.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from thop import profile
+    from thop.vision.basic_hooks import count_convNd, count_linear
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOLS: dict[type[nn.Module], str] = {
@@ -33,22 +38,22 @@ _POOLS: dict[type[nn.Module], str] = {
     nn.AdaptiveAvgPool2d: "global_pool",
 }
 
-# Operations that hold no multiply-adds of the papers' kind: they move elements, look at one at a
-# time, normalise or pool. What is neither here nor inside a counted layer is reported.
+# Operations on tensors that hold no multiply-adds of the papers' kind: they move elements, look at
+# one at a time, normalise or pool. What is neither here nor inside a counted layer is reported.
 _HARMLESS = """
-_unsafe_view alias as_strided cat chunk clone contiguous copy copy_ detach expand flatten
-permute reshape select slice slice_scatter split split_with_sizes squeeze stack t transpose
-unbind unsafe_split unsqueeze view constant_pad_nd index index_select channel_shuffle
-native_channel_shuffle pixel_shuffle empty empty_like zeros zeros_like ones ones_like full
-arange fill_ zero_ lift_fresh _to_copy
-add add_ sub sub_ mul mul_ div div_ neg exp abs sqrt rsqrt pow maximum minimum clamp clamp_
-clamp_min clamp_min_ relu relu_ hardtanh hardtanh_ sigmoid sigmoid_ hardsigmoid hardsigmoid_
-hardswish hardswish_ silu silu_ gelu elu elu_ leaky_relu leaky_relu_ tanh tanh_ mish
-_prelu_kernel _softmax _log_softmax native_dropout bernoulli_
-native_batch_norm cudnn_batch_norm _native_batch_norm_legit_no_training native_layer_norm
-native_group_norm linalg_vector_norm
-max_pool2d max_pool2d_with_indices avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d mean sum
-amax upsample_nearest2d upsample_bilinear2d
+__getitem__ __setitem__ cat chunk clone concat contiguous detach expand expand_as flatten movedim
+narrow pad permute repeat reshape roll select split squeeze stack swapaxes t tensor_split to
+transpose unbind unflatten unsqueeze view view_as channel_shuffle pixel_shuffle pixel_unshuffle
+index_select gather type_as float empty zeros ones full arange tensor
+zeros_like ones_like empty_like full_like new_zeros new_ones fill zero copy
+add sub rsub mul div neg abs exp log sqrt rsqrt pow square maximum minimum clamp clamp_min
+clamp_max where __add__ __sub__ __mul__ __truediv__ __neg__ __pow__ __radd__ __rsub__ __rmul__
+__rtruediv__ __iadd__ __isub__ __imul__ __itruediv__
+relu relu6 hardtanh sigmoid hardsigmoid hardswish silu gelu elu selu celu leaky_relu prelu tanh
+softplus mish softmax log_softmax dropout dropout2d alpha_dropout
+batch_norm layer_norm group_norm instance_norm local_response_norm normalize
+max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d mean sum amax amin max min interpolate
 """
 
 
@@ -181,22 +186,28 @@ def _nothing(*_: Any) -> None:
     """thop's rule for layers that count zero."""
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation outside a counted layer that might hold multiply-adds."""
+class _Operations(TorchFunctionMode):
+    """Notes every operation outside a counted layer that might hold multiply-adds.
+
+    On torch's functions, as a mode on what they dispatch to imports the whole compiler: seconds.
+    """
 
     def __init__(self, part: _Part) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.part = part
         self.inside = 0
         self.harmless = frozenset(_HARMLESS.split())
 
-    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+    def __torch_function__(  # type: ignore[no-untyped-def]
         self, func, types, args=(), kwargs=None
     ) -> Any:
-        name = func.overloadpacket.__name__
-        if not self.inside and name not in self.harmless:
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", str(func))
+        known = name in self.harmless or name.removesuffix("_") in self.harmless
+        tensors = isinstance(result, torch.Tensor | tuple | list)
+        if tensors and not self.inside and not known and name != "__get__":
             self.part.uncounted.add(name)
-        return func(*args, **(kwargs or {}))
+        return result
 
 
 @contextmanager
