@@ -24,7 +24,9 @@ class QuasiRandomSampler(BaseSampler):
         from scipy.stats import qmc
 
         sequence = qmc.Sobol(d=genes, scramble=True, rng=seed)
-        self._point = iter(sequence.fast_forward(number).random(1)[0])
+        if number:  # scipy refuses to skip nothing
+            sequence.fast_forward(number)
+        self._point = iter(sequence.random(1)[0])
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial

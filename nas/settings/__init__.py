@@ -14,7 +14,8 @@ from nas.errors import SettingsError, nearest
 
 SPACES = ("mixed", "shufflenet_v1", "shufflenet_v2", "mobilenext")
 DATA_SETS = ("digits", "arrays")
-RUNTIMES = ("onnxruntime", "eager")
+RUNTIMES = ("onnxruntime", "eager", "jit", "compile", "openvino")
+TORCH_RUNTIMES = ("eager", "jit", "compile")
 OBJECTIVES = ("constrained", "pareto", "weighted")
 EVALUATIONS = ("full", "table")
 QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
@@ -102,7 +103,12 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """What exactly is measured, where. All of it is part of the key of a measured number."""
+    """What exactly is measured, where. All of it is part of the key of a measured number.
+
+    `host`, `ssh_options` (as for ssh) and `python` say how `where=ssh` is reached, `command` is the
+    program and its arguments of `where=command`. `folded`: batch normalisation is folded into the
+    convolutions before a torch runtime gets the network (the others fold by themselves).
+    """
 
     where: str = "local"
     runtime: str = "onnxruntime"
@@ -111,17 +117,48 @@ class TargetSettings:
     dtype: str = "float32"
     memory_format: str = "contiguous"
     batch_size: int = 1
+    folded: bool = False
+    cuda_graphs: bool = False
+    host: str | None = None
+    ssh_options: list[str] = field(default_factory=list)
+    python: str = "python3"
+    command: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        _one_of("target.where", self.where, ("local",))
+        _one_of("target.where", self.where, ("local", "ssh", "command"))
         _one_of("target.runtime", self.runtime, RUNTIMES)
         _one_of("target.device", self.device, ("cpu", "cuda"))
         _at_least("target.threads", self.threads, 1)
-        _one_of("target.dtype", self.dtype, ("float32",))
+        _one_of("target.dtype", self.dtype, ("float32", "bfloat16"))
         _one_of("target.memory_format", self.memory_format, ("contiguous", "channels_last"))
         _at_least("target.batch_size", self.batch_size, 1)
         if self.runtime == "onnxruntime" and self.device == "cuda":
             raise _fail("target.device", "onnxruntime is measured on the CPU", "cuda", "cpu")
+        if self.runtime not in TORCH_RUNTIMES:
+            for name, plain in (("dtype", "float32"), ("folded", False), ("cuda_graphs", False)):
+                if getattr(self, name) != plain:
+                    raise _fail(
+                        f"target.{name}", f"is a choice of torch's runtimes, not {self.runtime}'s",
+                        getattr(self, name), str(plain),
+                    )  # fmt: skip
+        if self.cuda_graphs and self.device != "cuda":
+            raise _fail("target.cuda_graphs", "needs target.device=cuda", True, "False")
+        if self.where != "local":
+            self._check_elsewhere()
+
+    def _check_elsewhere(self) -> None:
+        if self.runtime in TORCH_RUNTIMES:
+            raise _fail(
+                "target.runtime", f"target.where={self.where} sends ONNX files",
+                self.runtime, "onnxruntime, openvino",
+            )  # fmt: skip
+        if self.where == "ssh" and (not self.host or self.host.startswith("-")):
+            raise _fail("target.host", "target.where=ssh needs a host", self.host, "user@board")
+        if self.where == "command" and not self.command:
+            raise _fail(
+                "target.command", "target.where=command needs a program",
+                self.command, "[python3,measure_on_phone.py]",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ again and the loop goes on.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,7 +46,7 @@ class StudyLoop:
 
     `chance` is the accuracy told of a candidate that was not trained, `unmeasured_ms` the latency
     told of one that was not measured; `reference` the outcome of the reference network, which
-    answers for a proposal that builds the same network.
+    answers for a proposal that builds the same network. `finished` is called once a trial is told.
     """
 
     def __init__(
@@ -61,6 +60,7 @@ class StudyLoop:
         unmeasured_ms: float,
         reference: Outcome | None = None,
         listeners: Sequence[Listener] = (),
+        finished: Callable[[TrialRecord], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._storage = storage
@@ -71,6 +71,7 @@ class StudyLoop:
         self._unmeasured_ms = unmeasured_ms
         self._reference = reference
         self._listeners = listeners
+        self._finished = finished
         self._stop = stop
         self._distributions = distributions(space.genes)
         self._memory: dict[str, tuple[int, Outcome]] = {}
@@ -120,7 +121,7 @@ class StudyLoop:
         if len(streak) == FAILURES_IN_A_ROW and len({_kind(reason) for reason in streak}) == 1:
             return Stopped(
                 "failures",
-                f"{FAILURES_IN_A_ROW} candidates in a row failed alike, the last with: {streak[-1]}",
+                f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1]}",
                 self.counts,
             )
         if self.counts.proposals >= budget.max_proposals:
@@ -160,6 +161,7 @@ class StudyLoop:
             self._failures.append(outcome.reason)
         elif outcome.kind == "evaluated":
             self._failures.clear()
+        self._finished(finished)
         for listener in self._listeners:
             listener.trial_finished(finished, self.counts)
 

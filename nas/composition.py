@@ -1,0 +1,314 @@
+"""Settings -> the parts of a study: data, space, reference network, limits, examiner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.architecture import Architecture
+from nas.errors import SettingsError, SpaceError
+from nas.execution import WorkerProcess
+from nas.names import load_object, resolve
+from nas.objective import Limit, Objective, Quantity
+from nas.outcome import Costs, EpochResult, Evaluation, Latency
+from nas.samplers import seed_of
+from nas.settings import Settings, SpaceSettings
+from nas.space import Genes, Option, SearchSpace
+from nas.study.candidates import Examiner, Report
+from search_spaces import SEARCH_SPACES
+
+if TYPE_CHECKING:
+    from nas.evaluation.table import Table
+    from nas.latency.instrument import Instrument
+
+UNMEASURED_MS = 1000.0
+"""Told for a latency that was not measured where there is no reference to take it from."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the data say: input size, classes, hash, number of validation images, chance."""
+
+    name: str
+    hash: str
+    input: tuple[int, int, int]
+    classes: int
+    validation_images: int
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing."""
+        return 1 / self.classes
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a study is made of but its storage.
+
+    `reference` is trained and shown beside the winners, None where accuracy comes from a table;
+    `yardstick` is measured beside every candidate: the network a latency limit names, else the
+    reference.
+    """
+
+    settings: Settings
+    facts: Facts
+    space: SearchSpace
+    start: tuple[Genes, ...]
+    objective: Objective
+    reference: Architecture | None
+    yardstick: Architecture | None
+    target: str
+    table: Table | None
+    resolved: Mapping[str, Option]
+
+
+def compose_parts(settings: Settings) -> Parts:
+    """Load the data, make the space, resolve the reference and the limits.
+
+    Raises:
+        SettingsError, SpaceError, DataError, TargetError: what cannot be, in one message.
+    """
+    table = _table(settings)
+    facts, resolved = _trained(settings) if table is None else (_looked_up(settings), {})
+    given: dict[str, Any] = (
+        {} if table is not None else {"input": facts.input, "classes": facts.classes}
+    )
+    space = make_space(settings.space, **given)
+    named = partial(resolve, input=space.input, classes=space.classes)
+    limits = _limits(settings, named)
+    reference = named(settings.objective.reference) if table is None else None
+    compared = [x.network for x in limits if x.quantity == "latency" and x.network]
+    objective = _objective(settings, limits)
+    return Parts(
+        settings=settings,
+        facts=facts,
+        space=space,
+        start=tuple(_encoded(space, name, named(name)) for name in settings.space.start_from),
+        objective=objective,
+        reference=reference,
+        yardstick=named(compared[0]) if compared else reference,
+        target=_target(settings) if table is None or objective.needs_latency else "table",
+        table=table,
+        resolved=resolved,
+    )
+
+
+def _table(settings: Settings) -> Table | None:
+    if settings.evaluation.name != "table":
+        return None
+    from nas.evaluation.table import Table
+
+    return Table.load(Path(settings.evaluation.path or ""))
+
+
+def _looked_up(settings: Settings) -> Facts:
+    space = make_space(settings.space)
+    path = Path(settings.evaluation.path or "")
+    return Facts(
+        name=path.stem,
+        hash=f"{seed_of(path.read_bytes()):08x}",
+        input=space.input,
+        classes=space.classes,
+        validation_images=0,
+    )
+
+
+def _trained(settings: Settings) -> tuple[Facts, dict[str, Option]]:
+    from nas.data import load
+    from nas.training import resolve as resolve_training
+
+    data = load(settings.data)
+    facts = Facts(data.name, data.hash, data.input, data.classes, len(data.validation))
+    training = resolve_training(settings.training)
+    return facts, {"training.device": training.device, "training.threads": training.threads}
+
+
+def make_space(settings: SpaceSettings, **given: Any) -> SearchSpace:
+    """The search space these settings name, for this input and these classes.
+
+    Raises:
+        SettingsError: a list is given that means nothing to this space.
+        SpaceError: the space's own complaint, or a file that does not hold one.
+    """
+    if settings.source is not None:
+        cls = load_object(settings.source)
+        if not (isinstance(cls, type) and issubclass(cls, SearchSpace)):
+            raise SpaceError(
+                f"space.source: must name a class that extends nas.SearchSpace; got "
+                f"{settings.source!r}; allowed: path/to/file.py:ClassName"
+            )
+    else:
+        cls = SEARCH_SPACES[settings.name]
+    lists = ("kinds", "groups", "widths", "expansions", "depths", "kernel_sizes", "resolutions")
+    own: dict[str, Any] = {
+        name: tuple(v) for name in lists if (v := getattr(settings, name)) is not None
+    }
+    try:
+        return cls(**given, **own)
+    except TypeError as error:
+        raise SettingsError(
+            f"space {settings.source or settings.name}: takes only the lists it has; got "
+            f"{', '.join(own) or ', '.join(given)} ({error}); allowed: leave that at null"
+        ) from error
+
+
+def _encoded(space: SearchSpace, name: str, architecture: Architecture) -> Genes:
+    try:
+        return space.encode(architecture)
+    except SpaceError as error:
+        raise SettingsError(
+            f"space.start_from: must name networks of the space {space.name}; got {name!r} "
+            f"({error}); allowed: networks of that family, or []"
+        ) from error
+
+
+def _limits(settings: Settings, named: partial[Architecture]) -> list[Limit]:
+    """The limits as named; latency and multiply-adds of the reference where none is."""
+    wanted = settings.objective
+    quantities: tuple[tuple[Quantity, float | None, str | None], ...] = (
+        ("latency", wanted.latency_ms, wanted.latency_of),
+        ("multiply_adds", wanted.multiply_adds, wanted.multiply_adds_of),
+        ("parameters", wanted.parameters, wanted.parameters_of),
+    )
+    limits = [
+        _limit(quantity, bound, network, named)
+        for quantity, bound, network in quantities
+        if bound is not None or network is not None
+    ]
+    if settings.evaluation.name == "table" and any(limit.network for limit in limits):
+        raise SettingsError(
+            "objective: with evaluation=table a limit is a number; got the name of a network; "
+            "allowed: objective.multiply_adds=40e6, objective.latency_ms=5"
+        )
+    if limits or wanted.name == "pareto":
+        return limits
+    if settings.evaluation.name == "table":
+        raise SettingsError(
+            "objective: with evaluation=table a limit is a number; got none; allowed: "
+            "objective.multiply_adds=40e6, objective.latency_ms=5, or objective=pareto"
+        )
+    return [_limit(q, None, wanted.reference, named) for q in ("latency", "multiply_adds")]
+
+
+def _limit(
+    quantity: Quantity, bound: float | None, network: str | None, named: partial[Architecture]
+) -> Limit:
+    if network is None:
+        return Limit(quantity, bound)
+    from nas.costs import count
+
+    architecture = named(network)
+    if quantity != "latency":
+        bound = float(getattr(count(architecture), quantity))
+    return Limit(quantity, bound, network, architecture.fingerprint)
+
+
+def _objective(settings: Settings, limits: list[Limit]) -> Objective:
+    wanted = settings.objective
+    if wanted.name == "constrained":
+        return Objective("constrained", limits=tuple(limits))
+    if wanted.name == "pareto":
+        return Objective("pareto", limits=tuple(limits), quantities=tuple(wanted.quantities))
+    exponents = {
+        "latency": wanted.latency_exponent,
+        "multiply_adds": wanted.multiply_adds_exponent,
+    }
+    soft = tuple(limit for limit in limits if limit.quantity in exponents)
+    return Objective(
+        "weighted",
+        limits=tuple(limit for limit in limits if limit.quantity not in exponents),
+        soft=soft,
+        exponents=tuple(exponents[limit.quantity] for limit in soft),
+    )
+
+
+def _target(settings: Settings) -> str:
+    from nas.latency.target import target_of
+
+    return target_of(settings.target).key
+
+
+def make_examiner(
+    parts: Parts,
+    instrument: Instrument | None,
+    worker: WorkerProcess,
+    checkpoints: Path,
+    *,
+    stop: Callable[[], bool],
+) -> Examiner:
+    """How this study finds costs, latency and accuracy: from its table, or for real."""
+    if parts.table is not None:
+        return _examiner_of_table(parts, parts.table, instrument)
+    from nas.costs import count
+    from nas.evaluation.full import evaluate_full
+
+    assert instrument is not None  # without a table latency is always measured
+
+    def evaluate(architecture: Architecture, genes: object, report: Report) -> Evaluation:
+        found: Evaluation = worker.run(
+            evaluate_full,
+            {
+                "architecture": architecture,
+                "data": parts.settings.data,
+                "training": replace(
+                    parts.settings.training,
+                    device=str(parts.resolved["training.device"]),
+                    threads=int(parts.resolved["training.threads"]),
+                ),
+                "seed": seed_of(parts.settings.study.seed, architecture.fingerprint),
+                "weights": weights_path(checkpoints, architecture),
+            },
+            report=report,
+            stop=stop,
+        )
+        return found
+
+    return Examiner(
+        objective=parts.objective,
+        count=lambda architecture, genes: count(architecture),
+        measure=lambda architecture, genes: instrument.measure(architecture),
+        evaluate=evaluate,
+        retries=parts.settings.execution.retries,
+    )
+
+
+def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None) -> Examiner:
+    def count(architecture: Architecture, genes: Mapping[str, Option]) -> Costs:
+        row = table.row(genes, architecture.fingerprint)
+        if row.multiply_adds is None or row.parameters is None:
+            from nas.costs import count as counted
+
+            return counted(architecture)
+        return Costs(row.multiply_adds, row.parameters, memory_access=0)
+
+    def measure(architecture: Architecture, genes: Mapping[str, Option]) -> Latency | None:
+        ms = table.row(genes, architecture.fingerprint).latency_ms
+        if ms is not None:
+            return table_latency(ms, parts.target)
+        return instrument.measure(architecture) if instrument else None
+
+    def evaluate(
+        architecture: Architecture, genes: Mapping[str, Option], report: Report
+    ) -> Evaluation:
+        accuracy = table.row(genes, architecture.fingerprint).accuracy
+        report(EpochResult(epoch=1, accuracy=accuracy, loss=0.0, seconds=0.0), 1)
+        return Evaluation(accuracy=accuracy, loss=0.0, seconds=0.0, seed=0)
+
+    return Examiner(objective=parts.objective, count=count, measure=measure, evaluate=evaluate)
+
+
+def table_latency(ms: float, target: str) -> Latency:
+    """A latency that a table gives, in the form of a measured one."""
+    return Latency(
+        ms=ms, low=ms, high=ms, ratio=1.0, ratio_low=1.0, ratio_high=1.0,
+        statistic="as in the table", clock="table", status="RESOLVED", target=target,
+        reference="", reference_ms=ms, rounds=0, processes=0, seconds=0.0,
+    )  # fmt: skip
+
+
+def weights_path(checkpoints: Path, architecture: Architecture) -> Path:
+    """Where the trained weights of a candidate are kept."""
+    return checkpoints / f"{architecture.fingerprint}.safetensors"

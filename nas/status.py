@@ -1,0 +1,67 @@
+"""How the studies in a folder of runs stand, read without torch and without MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.events import Counts
+from nas.objective import rank
+from nas.outcome import Outcome, TrialRecord
+from nas.result import StudyStatus
+from nas.settings.stored import read
+from nas.study.folder import driver, studies
+from nas.study.storage import StudyStorage
+
+
+def status(folder: Path, study: str | None = None) -> list[StudyStatus]:
+    """One study, or all of them by name.
+
+    Raises:
+        StudyError: no such study (the nearest names), or one that cannot be read.
+    """
+    names = [study] if study is not None else studies(folder)
+    return [_status(folder / name) for name in names]
+
+
+def _status(path: Path) -> StudyStatus:
+    storage = StudyStorage.open(path)
+    try:
+        records = storage.records()
+        settings = read(path / "settings.yaml")
+        reference = storage.get("nas.reference")
+        counts = counted(records)
+        holder = driver(path)
+        finished = counts.evaluated >= settings.study.trials
+        best_trial, best = _best(records)
+        return StudyStatus(
+            name=storage.name,
+            folder=str(path),
+            state="live" if holder else "finished" if finished else "stopped",
+            driver=holder,
+            counts=counts,
+            trials=settings.study.trials,
+            goal=storage.get("nas.goal") or "",
+            limits=tuple(storage.get("nas.limits") or ()),
+            best=best,
+            best_trial=best_trial,
+            reference=Outcome.from_json(reference) if reference else None,
+        )
+    finally:
+        storage.close()
+
+
+def counted(records: list[TrialRecord]) -> Counts:
+    """How many of these trials ended how; running ones are not counted."""
+    kinds = [r.outcome.kind for r in records if r.outcome is not None and r.finished is not None]
+    return Counts(
+        evaluated=kinds.count("evaluated"),
+        refused=kinds.count("refused"),
+        repeated=kinds.count("repeated"),
+        failed=kinds.count("failed"),
+    )
+
+
+def _best(records: list[TrialRecord]) -> tuple[int | None, Outcome | None]:
+    outcomes = [(r.number, r.outcome) for r in records if r.outcome is not None]
+    ranked = rank(outcomes, noise=0.0)
+    return ranked[0] if ranked else (None, None)

@@ -1,0 +1,68 @@
+"""Everything that happened in a study, one JSON object a line, flushed per line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from nas.events import Counts, Stage, StopReason, StudyInfo
+from nas.outcome import EpochResult, Outcome, TrialRecord
+
+
+class EventLog:
+    """A listener that appends to a file; a line is whole or is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, event: str, **fields: Any) -> None:
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **fields})
+        self._file.write(line + "\n")
+        self._file.flush()
+
+    def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
+        """See `nas.events.Listener`."""
+        self._write("resumed" if study.resumed else "started", study=study.name, past=len(past))
+
+    def reference_known(self, name: str, outcome: Outcome) -> None:
+        """See `nas.events.Listener`."""
+        self._write("reference", name=name, **_numbers(outcome))
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """See `nas.events.Listener`."""
+        self._write("trial", trial=trial.number, architecture=trial.architecture.text)
+
+    def stage(self, number: int | None, stage: Stage) -> None:
+        """See `nas.events.Listener`."""
+        self._write("stage", trial=number, stage=stage)
+
+    def epoch(self, number: int | None, result: EpochResult, of: int) -> None:
+        """See `nas.events.Listener`."""
+        self._write("epoch", trial=number, of=of, **result.to_json())
+
+    def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
+        """See `nas.events.Listener`."""
+        assert trial.outcome is not None
+        self._write("outcome", trial=trial.number, **_numbers(trial.outcome))
+
+    def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
+        """See `nas.events.Listener`."""
+        self._write("stopped", reason=reason, message=message)
+
+
+def _numbers(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "outcome": outcome.kind,
+        "feasible": outcome.feasible,
+        "accuracy": outcome.evaluation.accuracy if outcome.evaluation else None,
+        "latency_ms": outcome.latency.ms if outcome.latency else None,
+        "multiply_adds": outcome.costs.multiply_adds if outcome.costs else None,
+        "reason": outcome.reason,
+        "seconds": outcome.seconds,
+    }

@@ -1,0 +1,128 @@
+"""A small space whose candidates are answered by formula, so that the loop runs in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.errors import SpaceError
+from nas.objective import Limit, Objective
+from nas.outcome import Costs, Evaluation
+from nas.settings import SamplerSettings
+from nas.space import Gene, Genes, Option, SearchSpace
+from nas.study.candidates import Examiner
+from nas.study.loop import Budget, Stopped, StudyLoop
+from nas.study.proposals import Proposer
+from nas.study.storage import StudyStorage
+
+WIDTHS = (24, 32, 48, 64, 96)
+DEPTHS = (1, 2, 3)
+
+
+class Tiny(SearchSpace):
+    """Three stages of ShuffleNet v2 units; `idle` is a gene without effect."""
+
+    name = "tiny"
+
+    def __init__(
+        self, *, input: tuple[int, int, int] = (1, 8, 8), classes: int = 10
+    ) -> None:
+        super().__init__(input=input, classes=classes)
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:
+        stages = [
+            gene
+            for n in (1, 2, 3)
+            for gene in (Gene(f"width{n}", WIDTHS), Gene(f"depth{n}", DEPTHS))
+        ]
+        return (*stages, Gene("idle", ("a", "b")))
+
+    def decode(self, genes: Mapping[str, Option]) -> Architecture:
+        self.validate(genes)
+        units: list[UnitSpec] = []
+        for n in (1, 2, 3):
+            width = int(genes[f"width{n}"]) * 2 ** (n - 1)
+            units += [UnitSpec("sandglass", width, expansion=6)] * int(genes[f"depth{n}"])
+        return Architecture(
+            self.input, StemSpec(16, stride=1, pool=False), tuple(units), HeadSpec(), self.classes
+        )
+
+    def encode(self, architecture: Architecture) -> Genes:
+        raise SpaceError("space tiny: nothing is encoded")
+
+
+def size(architecture: Architecture) -> int:
+    """Grows with width and depth: stands for multiply-adds."""
+    return sum(unit.out_channels for unit in architecture.units)
+
+
+def formula(architecture: Architecture) -> float:
+    """An accuracy that rewards size, with a preference for depth in the last stage."""
+    deep = len(architecture.units)
+    return 0.5 + 0.4 * (1 - 200 / (200 + size(architecture))) + 0.01 * deep
+
+
+def examiner(objective: Objective) -> Examiner:
+    """Costs and accuracy by formula; latency is not asked for."""
+    return Examiner(
+        objective=objective,
+        count=lambda a, g: Costs(size(a), size(a), 0),
+        measure=lambda a, g: None,
+        evaluate=lambda a, g, report: Evaluation(formula(a), 0.0, 0.0, 0),
+    )
+
+
+CONSTRAINED = Objective("constrained", limits=(Limit("multiply_adds", 500.0),))
+PARETO = Objective(
+    "pareto",
+    limits=(Limit("multiply_adds", 700.0),),
+    quantities=("accuracy", "multiply_adds"),
+)
+
+Run = Callable[..., Stopped]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Create or re-open the study in a folder and run it until so many proposals are made."""
+
+    def run(
+        path: Path,
+        *,
+        proposals: int,
+        sampler: str = "tpe",
+        objective: Objective = CONSTRAINED,
+        trials: int = 10_000,
+        **more: object,
+    ) -> Stopped:
+        space = Tiny()
+        if (path / "study.db").exists():
+            storage = StudyStorage.open(path)
+        else:
+            storage = StudyStorage.create(path, objective.directions, {})
+        proposer = Proposer(
+            space.genes,
+            objective.directions,
+            sampler=SamplerSettings(name=sampler, startup_trials=5, population=6),
+            seed=3,
+            past=storage.trials,
+        )
+        loop = StudyLoop(
+            storage,
+            space,
+            proposer,
+            more.pop("examiner", None) or examiner(objective),  # type: ignore[arg-type]
+            chance=0.1,
+            unmeasured_ms=2.0,
+            **more,  # type: ignore[arg-type]
+        )
+        try:
+            return loop.run(Budget(trials=trials, max_proposals=proposals))
+        finally:
+            storage.close()
+
+    return run
