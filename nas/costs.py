@@ -22,8 +22,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from nas.architecture import Architecture, HeadSpec, StemSpec
-from nas.network import build_head, build_stem, build_unit
+from nas.network import build_head, build_stem
 from nas.outcome import Costs, LayerCost
+from nas.units import build_unit
 
 with warnings.catch_warnings():
     # thop compares versions the way of the old distutils.

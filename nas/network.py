@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from nas.architecture import Architecture, HeadSpec, StemSpec
-from nas.unit_rules import Plan
-from nas.units import UNITS
+from nas.units import build_unit
 from nas.units.convolution import convolution
 from nas.units.sandglass import Sandglass
 
@@ -55,12 +54,6 @@ def build(architecture: Architecture) -> nn.Module:
     )
     _initialise(network)
     return network
-
-
-def build_unit(plan: Plan) -> nn.Module:
-    """The module of one plan, with torch's initial weights."""
-    arguments = dict(plan)
-    return UNITS[str(arguments.pop("unit"))](**arguments)
 
 
 def build_stem(channels: int, stem: StemSpec) -> nn.Sequential:

@@ -16,12 +16,13 @@ class Sandglass(nn.Module):
     lose information); 1x1, ReLU6; depthwise with the stride, no activation. The identity joins
     the wide ends: the first `identity_channels` channels of the input are added, in place, and
     nothing follows the sum. `depthwise` tells which of the depthwise convolutions exist: "both",
-    "last" or "none".
+    "last" or "none"; or "inside": 1x1, ReLU6; one depthwise with the stride in the bottleneck,
+    ReLU6; 1x1, no activation, which is the classic bottleneck that the paper finds worse.
 
     Shape:
         (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
-    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and fig. 3; the released code decides which
+    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and 4; the released code decides which
     depthwise convolutions there are, see `nas.unit_rules`.
     """
 
@@ -60,6 +61,12 @@ class Sandglass(nn.Module):
 def _path(
     into: int, hidden: int, out: int, stride: int, kernel_size: int, which: str
 ) -> nn.Sequential:
+    if which == "inside":
+        return nn.Sequential(
+            convolution(into, hidden, activation="relu6"),
+            depthwise(hidden, kernel_size=kernel_size, stride=stride, activation="relu6"),
+            convolution(hidden, out),
+        )
     layers = [convolution(into, hidden), convolution(hidden, out, activation="relu6")]
     if which == "both":
         layers.insert(0, depthwise(into, kernel_size=kernel_size, activation="relu6"))

@@ -7,6 +7,7 @@ from torch import nn
 
 from nas.units.channel_shuffle import ChannelShuffle
 from nas.units.convolution import convolution, depthwise
+from nas.units.squeeze_excitation import SqueezeExcitation
 
 
 class ShuffleV1(nn.Module):
@@ -20,7 +21,8 @@ class ShuffleV1(nn.Module):
     The first unit of a network has a dense first 1x1 (`first_groups` 1), as its input has few
     channels. Paper and released code differ in where the shuffle stands (after the first 1x1; after
     the depthwise): the same function up to the order of the depthwise weights. The paper's place
-    is built.
+    is built. A squeeze-and-excitation of `squeezed_channels` (none if 0) weights what the branch
+    gives; the paper says that it has one, not where.
 
     Shape:
         (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).
@@ -39,6 +41,7 @@ class ShuffleV1(nn.Module):
         groups: int = 1,
         first_groups: int = 1,
         shuffle: bool = False,
+        squeezed_channels: int = 0,
     ) -> None:
         super().__init__()
         self.joins = stride != 1 or in_channels != out_channels
@@ -47,12 +50,18 @@ class ShuffleV1(nn.Module):
         self.shuffle = ChannelShuffle(mid_channels, groups=groups) if shuffle else nn.Identity()
         self.depthwise = depthwise(mid_channels, kernel_size=kernel_size, stride=stride)
         self.last = convolution(mid_channels, last, groups=groups)
+        self.excitation = (
+            SqueezeExcitation(last, squeezed_channels=squeezed_channels)
+            if squeezed_channels
+            else nn.Identity()
+        )
         self.pool = nn.AvgPool2d(3, stride=stride, padding=1) if self.joins else nn.Identity()
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        branch = self.last(self.depthwise(self.shuffle(self.first(x))))
+        branch = self.depthwise(self.shuffle(self.first(x)))
+        branch = self.excitation(self.last(branch))
         if self.joins:
             return torch.cat((self.pool(x), self.activation(branch)), dim=1)
         branch += x
