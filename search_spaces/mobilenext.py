@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from typing import ClassVar
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
@@ -70,22 +70,23 @@ def row_units(
     Both depthwise convolutions stand in the first unit of a row with expansion 2 and of a row of
     one unit without stride; elsewhere the unit that changes the width has the last one only, and
     none without stride. That is the released code's form; which convolutions there are follows the
-    row's own stride, so a small input gets the same layers. Of the expansions that build the same
-    row the first of `offered` is taken.
+    row's own stride, so a small input gets the same layers. Of the forms that build the same row
+    the first is taken: expansions in the order of `offered`, "auto" before a named depthwise.
     """
     both = row.expansion == 2 or (row.depth == 1 and row.stride == 1)
-    depthwise = "both" if both else "last" if stride != row.stride else "auto"
+    depthwise = "both" if both else "last" if row.stride == 2 else "none"
 
-    def units(expansion: float) -> tuple[UnitSpec, ...]:
+    def units(expansion: float, which: str) -> tuple[UnitSpec, ...]:
         rest = UnitSpec(KIND, out_channels, 1, 1, expansion, kernel_size, (("identity", identity),))
-        opening = replace(rest, stride=stride, options=(("depthwise", depthwise),))
+        opening = replace(rest, stride=stride, options=(("depthwise", which),))
         return (opening, *[rest] * (row.depth - 1))
 
-    built = plans(units(row.expansion), in_channels, first=False)
-    for expansion in offered:
-        if plans(units(expansion), in_channels, first=False) == built:
-            return units(expansion)
-    return units(row.expansion)
+    built = plans(units(row.expansion, depthwise), in_channels, first=False)
+    for expansion, which in product((*offered, row.expansion), ("auto", depthwise)):
+        form = units(expansion, which)
+        if plans(form, in_channels, first=False) == built:
+            return form
+    raise AssertionError("the row's own form builds itself")
 
 
 def mobilenext(

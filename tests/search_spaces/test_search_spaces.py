@@ -1,0 +1,264 @@
+"""What holds for every search space: each combination builds, each network has one value."""
+
+import random
+import subprocess
+import sys
+from collections import defaultdict
+
+import pytest
+import torch
+from torch import nn
+
+from nas.architecture import Architecture, UnitSpec
+from nas.errors import SpaceError
+from nas.network import build, build_unit
+from search_spaces import SEARCH_SPACES, Mixed, MobileNext, ShuffleNetV1, ShuffleNetV2
+
+INPUTS = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 480, 640), (3, 224, 224)]
+
+every_space = pytest.mark.parametrize("name", SEARCH_SPACES)
+
+
+def draws(name, number, *, seed=0, inputs=INPUTS, **options):
+    rng = random.Random(seed)
+    spaces = [SEARCH_SPACES[name](input=input, classes=10, **options) for input in inputs]
+    for index in range(number):
+        space = spaces[index % len(spaces)]
+        yield space, space.decode(space.sample(rng))
+
+
+def check_units_build(architectures):
+    """Each different unit once, on the meta device, at the size it is used with."""
+    seen = set()
+    with torch.device("meta"):
+        for architecture in architectures:
+            sizes = zip(architecture.sizes, architecture.sizes[1:], strict=False)
+            for plan, (before, after) in zip(architecture.plans, sizes, strict=True):
+                if (key := (*sorted(plan.items()), before)) not in seen:
+                    seen.add(key)
+                    unit = build_unit(plan)
+                    out = unit(torch.empty(2, plan["in_channels"], *before))
+                    assert out.shape == (2, plan["out_channels"], *after)
+
+
+@every_space
+def test_a_space_is_usable_without_arguments(name):
+    space = SEARCH_SPACES[name]()
+    assert space.name == name
+    assert space.decode(space.sample(random.Random(0))).input == (3, 224, 224)
+
+
+@every_space
+def test_500_draws_decode_and_are_found_again(name):
+    for space, architecture in draws(name, 500):
+        assert space.decode(space.encode(architecture)) == architecture
+
+
+@every_space
+def test_draws_build_whole_on_the_meta_device(name):
+    for _, architecture in draws(name, 10):
+        with torch.device("meta"):
+            module = build(architecture).eval()
+            assert module(torch.empty(1, *architecture.input)).shape == (1, 10)
+
+
+@pytest.mark.slow
+@every_space
+def test_10000_draws_decode_and_each_of_their_units_builds(name):
+    check_units_build(architecture for _, architecture in draws(name, 10_000))
+
+
+@pytest.mark.slow
+@every_space
+def test_500_draws_build_whole_on_the_meta_device(name):
+    for _, architecture in draws(name, 500, seed=1):
+        with torch.device("meta"):
+            build(architecture)
+
+
+def train_one_step(architecture):
+    torch.manual_seed(0)
+    module = build(architecture)
+    logits = module(torch.rand(2, *architecture.input))
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    for parameter_name, parameter in module.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+
+
+@every_space
+def test_draws_run_forward_and_backward(name):
+    for _, architecture in draws(name, 4, inputs=[(1, 8, 8), (3, 9, 14)]):
+        train_one_step(architecture)
+
+
+@pytest.mark.slow
+@every_space
+def test_100_draws_run_forward_and_backward(name):
+    for _, architecture in draws(name, 100, inputs=[(1, 8, 8), (3, 28, 28), (3, 32, 48)]):
+        train_one_step(architecture)
+
+
+def structure(architecture):
+    """Every module with its type, what it prints and its plain attributes."""
+    with torch.device("meta"):
+        module = build(architecture)
+    plain = (int, float, bool, str, tuple)
+    return str(
+        [
+            (name, repr(part), sorted((k, v) for k, v in vars(part).items() if type(v) in plain))
+            for name, part in module.named_modules()
+        ]
+    )
+
+
+@every_space
+def test_equal_fingerprints_are_equal_networks_and_equal_values(name):
+    few = {"kernel_sizes": (3,), "depths": (1, 2)}
+    few |= {"expansions": (4, 6)} if name != "shufflenet_v2" else {}
+    few |= {"widths": (24,), "groups": (1, 2)} if name == "mixed" else {"widths": (0.5,)}
+    few |= {"widths": (24,)} if name == "shufflenet_v2" else {}
+    by_fingerprint, by_structure = defaultdict(set), defaultdict(set)
+    for _, architecture in draws(name, 40, inputs=[(1, 8, 8)], **few):
+        by_fingerprint[architecture.fingerprint].add(architecture)
+        by_structure[structure(architecture)].add(architecture)
+    assert all(len(values) == 1 for values in by_fingerprint.values())
+    assert sorted(map(repr, by_fingerprint.values())) == sorted(map(repr, by_structure.values()))
+
+
+def test_genes_without_effect_vanish():
+    space = Mixed(input=(1, 8, 8), classes=10)
+    genes = space.sample(random.Random(0)) | {"stage2_kind": "shuffle_v2"}
+    first = space.decode(genes)
+    for groups in (1, 2, 3, 4, 8):
+        for expansion in (2, 4, 6):
+            other = genes | {"stage2_groups": groups, "stage2_expansion": expansion}
+            assert space.decode(other) == first
+
+
+def test_an_expansion_that_the_floor_of_hidden_channels_overrules_is_one_network():
+    # A sandglass from 24 to 144 channels: 24/4 and 24/6 both lie below 144/6, so both get 32.
+    genes = Mixed(input=(1, 8, 8)).sample(random.Random(0)) | {
+        "stage1_kind": "sandglass",
+        "stage1_width": 176,
+        "stage1_depth": 1,
+    }
+    space = Mixed(input=(1, 8, 8))
+    one, other = (space.decode(genes | {"stage1_expansion": e}) for e in (4, 6))
+    assert one == other
+    deeper = [space.decode(genes | {"stage1_expansion": e, "stage1_depth": 2}) for e in (4, 6)]
+    assert deeper[0].fingerprint != deeper[1].fingerprint
+
+
+@every_space
+def test_neighbours_decode_too(name):
+    space = SEARCH_SPACES[name](input=(1, 8, 8), classes=10)
+    for genes in space.neighbours(space.sample(random.Random(3))):
+        space.decode(genes)
+
+
+def test_a_resolution_is_a_gene_only_if_there_are_several():
+    names = [gene.name for gene in Mixed(resolutions=[160]).genes]
+    assert "resolution" not in names
+    assert Mixed(resolutions=[160]).decode(
+        Mixed(resolutions=[160]).sample(random.Random(0))
+    ).input == (3, 160, 160)
+    space = Mixed(input=(3, 480, 640), resolutions=(224, 96))
+    inputs = {space.decode(space.sample(random.Random(n))).input for n in range(20)}
+    assert inputs == {(3, 224, 299), (3, 96, 128)}
+
+
+@every_space
+def test_draws_with_several_resolutions_are_found_again(name):
+    for space, architecture in draws(name, 30, inputs=[(3, 48, 64)], resolutions=(16, 32, 48)):
+        assert space.decode(space.encode(architecture)) == architecture
+
+
+@pytest.mark.parametrize("other", ["shufflenet_v1", "shufflenet_v2", "mobilenext"])
+@pytest.mark.parametrize("name", ["shufflenet_v1", "shufflenet_v2", "mobilenext"])
+def test_another_kind_of_network_is_refused_in_words(name, other):
+    if name != other:
+        alien = SEARCH_SPACES[other](input=(1, 8, 8), classes=10)
+        with pytest.raises(SpaceError, match=rf"space {name}.*: (must|units must) .*; got .*"):
+            SEARCH_SPACES[name](input=(1, 8, 8), classes=10).encode(
+                alien.decode(alien.sample(random.Random(5)))
+            )
+
+
+@every_space
+def test_a_network_with_other_classes_or_input_is_refused_in_words(name):
+    space = SEARCH_SPACES[name](input=(1, 8, 8), classes=10)
+    genes = space.sample(random.Random(1))
+    for other in (
+        SEARCH_SPACES[name](input=(1, 8, 8), classes=11),
+        SEARCH_SPACES[name](input=(1, 8, 9), classes=10),
+    ):
+        with pytest.raises(SpaceError, match=r"(classes|input): must be .*got .*nearest"):
+            space.encode(other.decode(genes))
+
+
+def test_a_changed_unit_is_refused_in_words():
+    space = Mixed(input=(1, 8, 8), classes=10)
+    architecture = space.decode(space.sample(random.Random(2)) | {"stage1_depth": 4})
+    odd = UnitSpec("shuffle_v2", architecture.units[0].out_channels, kernel_size=7)
+    units = (architecture.units[0], odd, *architecture.units[2:])
+    changed = Architecture(
+        architecture.input, architecture.stem, units, architecture.head, architecture.classes
+    )
+    with pytest.raises(SpaceError, match="stage 1: units must be alike"):
+        space.encode(changed)
+
+
+@pytest.mark.parametrize(
+    ("space", "option", "message"),
+    [
+        (Mixed, {"kinds": ["shufle_v2"]}, "kinds: .*got 'shufle_v2'; allowed: shuffle_v2"),
+        (Mixed, {"kinds": []}, "kinds: must list one or more different values"),
+        (Mixed, {"groups": [0]}, "groups: must be numbers; got 0; allowed from 1 on"),
+        (Mixed, {"widths": [24, 24]}, "widths: must list one or more different values"),
+        (Mixed, {"widths": [24.5]}, "widths: must be whole numbers; got 24.5; allowed: 24, 25"),
+        (Mixed, {"expansions": [0.5]}, "expansions: must be numbers; got 0.5; allowed from 1 on"),
+        (Mixed, {"depths": [True]}, "depths: must be numbers; got True"),
+        (Mixed, {"kernel_sizes": [4]}, "kernel_sizes: .*got 4; allowed: 3, 5, 7"),
+        (Mixed, {"resolutions": [7]}, "resolutions: must be numbers; got 7; allowed from 8 on"),
+        (Mixed, {"input": (3, 4, 4)}, "input: must be at least 8 pixels .*got 4x4"),
+        (ShuffleNetV1, {"groups": [6]}, "groups: .*got 6; allowed: 1, 2, 3, 4, 8"),
+        (ShuffleNetV1, {"widths": [0]}, "widths: must be numbers; got 0"),
+        (MobileNext, {"widths": [0.0625]}, "widths: must leave neighbouring rows of different"),
+    ],
+)
+def test_a_wrong_list_is_refused_with_list_value_and_what_is_allowed(space, option, message):
+    with pytest.raises(SpaceError, match=message):
+        space(**option)
+
+
+@pytest.mark.parametrize(
+    ("genes", "message"),
+    [
+        ({"stage1_width": 25}, "gene stage1_width: must be one of its options; got 25"),
+        ({"stage1_witdh": 24}, "unknown gene; got 'stage1_witdh'; allowed: stage1_width"),
+    ],
+)
+def test_wrong_genes_are_refused_in_words(genes, message):
+    space = Mixed()
+    with pytest.raises(SpaceError, match=message):
+        space.decode(space.sample(random.Random(0)) | genes)
+
+
+def test_genes_read_from_a_file_as_floats_are_the_same_genes():
+    space = ShuffleNetV2(input=(1, 8, 8), classes=10)
+    genes = space.sample(random.Random(0))
+    assert space.decode({name: float(value) for name, value in genes.items()}) == space.decode(
+        genes
+    )
+
+
+def test_search_spaces_need_no_torch():
+    code = (
+        "import sys, random; from search_spaces import SEARCH_SPACES, published\n"
+        "from search_spaces.published import published\n"
+        "[s().decode(s().sample(random.Random(0))) for s in SEARCH_SPACES.values()]\n"
+        "published('shufflenet_v2_x1_0').fingerprint\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
