@@ -1,0 +1,90 @@
+"""A candidate's accuracy from one complete training, as functions for a process of their own.
+
+They take settings and paths, never tensors: each process reads its data once and keeps it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from torch.nn import functional
+
+from nas import weights as stored
+from nas.architecture import Architecture
+from nas.data import Split, load
+from nas.outcome import Evaluation
+from nas.settings import DataSettings, TrainingSettings
+from nas.training import Report, accuracy, resolve, train
+
+BASELINE_IMAGES = 10_000
+BASELINE_SIDE = 32
+
+
+def evaluate_full(
+    architecture: Architecture,
+    *,
+    data: DataSettings,
+    training: TrainingSettings,
+    seed: int,
+    weights: Path | None = None,
+    report: Report = lambda *_: None,
+) -> Evaluation:
+    """Train once and give the validation accuracy; the weights go to `weights` if given.
+
+    Raises:
+        TrainingError: the loss became infinite or not a number, or memory ran out.
+        DataError: the data is missing or damaged.
+        StudyError: the weights cannot be written.
+    """
+    trained = train(architecture, load(data), training, seed=seed, report=report)
+    if weights is not None:
+        stored.save(trained.module, weights, architecture=architecture)
+    return trained.evaluation
+
+
+def test_accuracy(architecture: Architecture, weights: Path, *, data: DataSettings) -> float:
+    """The share of test images that a network with these weights labels rightly.
+
+    For finalists only: a search that looks at it has no test images any more.
+
+    Raises:
+        DataError: weights or data are missing, damaged or of another architecture.
+    """
+    images = load(data)
+    module = stored.load(architecture, weights)
+    settings = resolve(TrainingSettings(device="cpu"))
+    return accuracy(module, images.test, data=images, settings=settings)
+
+
+# pytest must not take it for a test where it is imported.
+test_accuracy.__test__ = False  # type: ignore[attr-defined]
+
+
+def baseline(data: DataSettings) -> float:
+    """Test accuracy of a logistic regression on the training pixels, for scale.
+
+    Of larger sets it sees the first 10,000 training images, averaged down to 32x32 pixels.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    images = load(data)
+    train_split = Split(
+        images.train.images[:BASELINE_IMAGES], images.train.labels[:BASELINE_IMAGES]
+    )
+    with warnings.catch_warnings():
+        # A baseline that stops at its last iteration is as good a scale.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(max_iter=300)
+        model.fit(_pixels(train_split), train_split.labels.numpy())
+    return float(model.score(_pixels(images.test), images.test.labels.numpy()))
+
+
+def _pixels(split: Split) -> np.ndarray:
+    """The images as rows of numbers 0..1."""
+    images = split.images.float() / 255
+    height, width = (min(side, BASELINE_SIDE) for side in images.shape[2:])
+    rows: np.ndarray = functional.adaptive_avg_pool2d(images, (height, width)).flatten(1).numpy()
+    return rows

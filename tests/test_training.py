@@ -1,0 +1,245 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nas.architecture import Architecture
+from nas.data import DataSet, Split
+from nas.data.augmentation import flip, normalise, shift
+from nas.errors import SettingsError, TrainingError
+from nas.latency.lease import exclusive
+from nas.settings import DataSettings, TrainingSettings
+from nas.training import accuracy, rate, resolve, train
+
+SMALL = "in1x8x8+stem8-s1+sandglass:16-s2+sandglass:24-s2+head0+out10"
+NETWORK = Architecture.from_text(SMALL)
+QUICK = TrainingSettings(epochs=2, device="cpu", threads=1)
+
+
+def few(data: DataSet, count: int) -> DataSet:
+    """The data set with only so many training images."""
+    split = Split(data.train.images[:count], data.train.labels[:count])
+    return replace(data, train=split)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from nas.data import load
+
+    return load(DataSettings())
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    reports = []
+    settings = replace(QUICK, epochs=4)
+    result = train(NETWORK, digits, settings, seed=1, report=lambda *value: reports.append(value))
+    return result, reports
+
+
+def test_a_small_network_learns_digits_in_four_epochs(trained):
+    result, _ = trained
+    # Chance is 0.1; a loss of ln 10 = 2.3 is ignorance.
+    assert result.evaluation.accuracy > 0.8
+    assert result.evaluation.loss < 1
+
+
+def test_every_epoch_is_reported_as_it_ends_with_the_number_there_will_be(trained):
+    result, reports = trained
+    assert [(epoch.epoch, of) for epoch, of in reports] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert tuple(epoch for epoch, _ in reports) == result.evaluation.epochs
+    assert result.evaluation.accuracy == reports[-1][0].accuracy
+    assert result.evaluation.seconds == pytest.approx(sum(epoch.seconds for epoch, _ in reports))
+
+
+def test_accuracy_is_the_share_of_right_labels(trained, digits):
+    module = trained[0].module
+    images = normalise(digits.validation.images, mean=digits.mean, std=digits.std)
+    right = (module(images).argmax(1) == digits.validation.labels).float().mean()
+    share = accuracy(module, digits.validation, data=digits, settings=resolve(QUICK))
+    assert share == pytest.approx(float(right))
+    assert share == trained[0].evaluation.accuracy
+
+
+def test_what_ran_is_recorded(trained):
+    conditions = trained[0].evaluation.conditions
+    assert conditions["device"] == "cpu"
+    assert conditions["threads"] == 1
+    assert conditions["torch"] == torch.__version__
+
+
+PRINT_WEIGHTS = f"""
+from nas.architecture import Architecture
+from nas.data import load
+from nas.settings import DataSettings, TrainingSettings
+from nas.training import train
+settings = TrainingSettings(epochs=1, device="cpu", threads={{threads}})
+trained = train(Architecture.from_text("{SMALL}"), load(DataSettings()), settings, seed=3)
+for value in trained.module.state_dict().values():
+    print(value.flatten().tolist())
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_are_equal_to_the_bit_between_processes(digits, threads):
+    code = PRINT_WEIGHTS.format(threads=threads)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = train(NETWORK, digits, replace(QUICK, epochs=1, threads=threads), seed=3).module
+    lines = [str(value.flatten().tolist()) for value in here.state_dict().values()]
+    assert ran.stdout.splitlines() == lines
+
+
+def test_another_seed_gives_other_weights(digits):
+    data = few(digits, 64)
+    first, again, other = (train(NETWORK, data, QUICK, seed=seed).module for seed in (1, 1, 2))
+    assert torch.equal(first.head.classifier.weight, again.head.classifier.weight)
+    assert not torch.equal(first.head.classifier.weight, other.head.classifier.weight)
+
+
+def test_the_callers_random_numbers_and_threads_are_left_alone(digits):
+    torch.manual_seed(5)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    train(NETWORK, few(digits, 64), replace(QUICK, threads=threads + 1), seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+
+
+def test_a_loss_that_is_not_finite_fails_the_training(digits):
+    with pytest.raises(TrainingError, match=r"loss must stay finite; got .*learning_rate=1e\+30"):
+        train(NETWORK, few(digits, 128), replace(QUICK, learning_rate=1e30), seed=0)
+
+
+@pytest.mark.parametrize("count", [65, 129, 3])
+def test_a_last_image_over_is_trained_with_the_others(digits, count):
+    # Down to one pixel, where batch normalisation refuses a batch of one image.
+    network = Architecture.from_text(
+        "in1x8x8+stem8-s2+sandglass:8-s2+sandglass:8-s2+sandglass:8-s1+head0+out10"
+    )
+    settings = replace(QUICK, batch_size=2 if count == 3 else 64, learning_rate=0.01)
+    assert train(network, few(digits, count), settings, seed=0).evaluation.loss > 0
+
+
+def test_every_image_is_in_one_batch_of_an_epoch_and_batches_are_even():
+    from nas.training import _batches
+
+    generator = torch.Generator().manual_seed(0)
+    batches = _batches(1000, replace(QUICK, batch_size=64), generator)
+    assert sorted(torch.cat(batches).tolist()) == list(range(1000))
+    assert {len(batch) for batch in batches} == {62, 63}
+
+
+def test_a_batch_larger_than_the_training_split_is_refused(digits):
+    with pytest.raises(SettingsError, match=r"training\.batch_size.*got 64; allowed up to 63"):
+        train(NETWORK, few(digits, 63), QUICK, seed=0)
+
+
+def test_a_network_for_other_images_or_classes_is_refused(digits):
+    with pytest.raises(SettingsError, match=r"must fit; got .*\(3, 8, 8\)"):
+        train(replace(NETWORK, input=(3, 8, 8)), digits, QUICK, seed=0)
+    with pytest.raises(SettingsError, match="12 classes"):
+        train(replace(NETWORK, classes=12), digits, QUICK, seed=0)
+
+
+def test_automatic_settings_are_resolved_to_what_is_used():
+    resolved = resolve(TrainingSettings())
+    assert resolved.device == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert resolved.threads in (1, 2)
+    assert resolve(TrainingSettings(threads=5)).threads == 5
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(SettingsError, match=r"training\.device.*got 'cuda'"):
+        resolve(TrainingSettings(device="cuda"))
+
+
+def test_the_rate_rises_over_the_warm_up_and_ends_at_zero():
+    settings = TrainingSettings(learning_rate=0.5, warmup_share=0.25)
+    assert rate(0, settings) == pytest.approx(0.02)
+    assert rate(0.125, settings) == pytest.approx(0.26)  # half-way from 0.02 to 0.5
+    assert rate(0.25, settings) == pytest.approx(0.5)
+    assert rate(0.625, settings) == pytest.approx(0.25)  # the middle of the cosine
+    assert rate(1, settings) == pytest.approx(0, abs=1e-12)
+    assert rate(0, replace(settings, warmup_share=0)) == 0.5
+
+
+def test_batch_norm_and_biases_have_no_weight_decay(digits):
+    # With a learning rate of next to nothing and a huge decay only decayed weights move.
+    settings = replace(
+        QUICK, epochs=1, learning_rate=1e-6, weight_decay=1e4, momentum=0, warmup_share=0
+    )
+    module = train(NETWORK, few(digits, 64), settings, seed=0).module
+    torch.manual_seed(0)
+    from nas.network import build
+
+    for (name, after), before in zip(
+        module.named_parameters(), build(NETWORK).parameters(), strict=True
+    ):
+        moved = float((after - before).detach().norm() / before.detach().norm().clamp(min=1e-9))
+        assert (moved > 1e-3) == (after.ndim > 1), name
+
+
+def test_training_lets_a_measurement_have_the_machine(digits):
+    # The measurement is taken while an epoch is reported, between batches.
+    waited = []
+
+    def measure(*_):
+        with exclusive("cpu") as seconds:
+            waited.append(seconds)
+
+    train(NETWORK, few(digits, 64), QUICK, seed=0, report=measure)
+    assert len(waited) == 2
+
+
+def test_a_batch_waits_for_a_measurement(digits):
+    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import TimeoutError as NotYet
+
+    with ThreadPoolExecutor(1) as pool:
+        with exclusive("cpu"):
+            future = pool.submit(train, NETWORK, few(digits, 64), QUICK, seed=0)
+            with pytest.raises(NotYet):
+                future.result(timeout=1.5)
+        assert future.result(timeout=120).evaluation.epochs
+
+
+def shift_by_hand(image, pixels):
+    """All crops of one padded image, as the set of their bytes."""
+    _, height, width = image.shape
+    padded = torch.zeros(image.shape[0], height + 2 * pixels, width + 2 * pixels, dtype=torch.uint8)
+    padded[:, pixels : pixels + height, pixels : pixels + width] = image
+    return {
+        bytes(padded[:, y : y + height, x : x + width].contiguous().numpy())
+        for y in range(2 * pixels + 1)
+        for x in range(2 * pixels + 1)
+    }
+
+
+def test_shifting_gives_each_image_one_of_its_crops_and_in_the_end_all():
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(1, 256, (2, 5, 4), dtype=torch.uint8, generator=generator)
+    shifted = shift(image.repeat(400, 1, 1, 1), 1, generator=generator)
+    assert {bytes(one.contiguous().numpy()) for one in shifted} == shift_by_hand(image, 1)
+
+
+def test_a_shift_of_no_pixels_changes_nothing():
+    images = torch.randint(0, 256, (3, 1, 4, 4), dtype=torch.uint8)
+    assert shift(images, 0, generator=torch.Generator()) is images
+
+
+def test_flipping_mirrors_about_half_of_the_images_and_leaves_the_others():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.arange(12, dtype=torch.uint8).view(1, 1, 3, 4).repeat(1000, 1, 1, 1)
+    flipped = flip(images, generator=generator)
+    mirrored = (flipped == images.flip(3)).all(3).all(2).all(1)
+    same = (flipped == images).all(3).all(2).all(1)
+    assert bool((mirrored ^ same).all())
+    assert 420 < int(mirrored.sum()) < 580  # five standard deviations
+
+
+def test_normalised_training_images_have_mean_zero_and_deviation_one(digits):
+    images = normalise(digits.train.images, mean=digits.mean, std=digits.std)
+    assert float(images.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(images.std()) == pytest.approx(1, abs=1e-3)
