@@ -8,7 +8,8 @@ is kept and told what the study is told, so that drawing costs the same at the t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,17 @@ class Proposal:
     system_attrs: dict[str, Any]
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No word from Optuna on studies it creates: the display says what people need."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
 def distributions(genes: Sequence[Gene]) -> dict[str, CategoricalDistribution]:
     """Optuna's form of the genes."""
     return {gene.name: CategoricalDistribution(gene.options) for gene in genes}
@@ -58,7 +70,8 @@ class Proposer:
         self._seed = seed
         self._start = list(start)
         self._count = 0
-        self._copy = optuna.create_study(directions=list(directions))
+        with quiet():
+            self._copy = optuna.create_study(directions=list(directions))
         for trial in past:
             self._add(trial)
 

@@ -24,7 +24,7 @@ from nas.errors import StudyError, nearest
 from nas.objective import Direction
 from nas.outcome import Outcome, TrialRecord
 from nas.study.folder import DATABASE, check_folder, studies
-from nas.study.proposals import CONSTRAINT, Proposal
+from nas.study.proposals import CONSTRAINT, Proposal, quiet
 
 FORMAT = 1
 
@@ -53,7 +53,10 @@ class StudyStorage:
                 f"study {path.name}: a new study needs a new name; got one that exists in "
                 f"{path.parent}; allowed: another study.name, or nas resume {path.name}"
             ) from None
-        with _said(path):
+        with _said(path), quiet():
+            # A write-ahead log takes one flush a write, a rollback journal three.
+            with contextlib.closing(sqlite3.connect(path / DATABASE)) as database:
+                database.execute("PRAGMA journal_mode=WAL")
             study = optuna.create_study(
                 storage=_storage(path / DATABASE),
                 study_name=path.name,
@@ -80,7 +83,7 @@ class StudyStorage:
                 f"without {DATABASE}; allowed: {nearest(path.name, known) or 'none yet'}"
             )
         check_folder(path)
-        with _said(path):
+        with _said(path), quiet():
             _check_integrity(path / DATABASE)
             study = optuna.load_study(
                 storage=_storage(path / DATABASE),

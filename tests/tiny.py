@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import SpaceError
@@ -27,9 +25,7 @@ class Tiny(SearchSpace):
 
     name = "tiny"
 
-    def __init__(
-        self, *, input: tuple[int, int, int] = (1, 8, 8), classes: int = 10
-    ) -> None:
+    def __init__(self, *, input: tuple[int, int, int] = (1, 8, 8), classes: int = 10) -> None:
         super().__init__(input=input, classes=classes)
 
     @property
@@ -83,46 +79,40 @@ PARETO = Objective(
     quantities=("accuracy", "multiply_adds"),
 )
 
-Run = Callable[..., Stopped]
 
-
-@pytest.fixture
-def run() -> Run:
+def run(
+    path: Path,
+    *,
+    proposals: int,
+    sampler: str = "tpe",
+    objective: Objective = CONSTRAINED,
+    trials: int = 10_000,
+    seed: int = 3,
+    **more: object,
+) -> Stopped:
     """Create or re-open the study in a folder and run it until so many proposals are made."""
-
-    def run(
-        path: Path,
-        *,
-        proposals: int,
-        sampler: str = "tpe",
-        objective: Objective = CONSTRAINED,
-        trials: int = 10_000,
-        **more: object,
-    ) -> Stopped:
-        space = Tiny()
-        if (path / "study.db").exists():
-            storage = StudyStorage.open(path)
-        else:
-            storage = StudyStorage.create(path, objective.directions, {})
-        proposer = Proposer(
-            space.genes,
-            objective.directions,
-            sampler=SamplerSettings(name=sampler, startup_trials=5, population=6),
-            seed=3,
-            past=storage.trials,
-        )
-        loop = StudyLoop(
-            storage,
-            space,
-            proposer,
-            more.pop("examiner", None) or examiner(objective),  # type: ignore[arg-type]
-            chance=0.1,
-            unmeasured_ms=2.0,
-            **more,  # type: ignore[arg-type]
-        )
-        try:
-            return loop.run(Budget(trials=trials, max_proposals=proposals))
-        finally:
-            storage.close()
-
-    return run
+    space = Tiny()
+    if (path / "study.db").exists():
+        storage = StudyStorage.open(path)
+    else:
+        storage = StudyStorage.create(path, objective.directions, {})
+    proposer = Proposer(
+        space.genes,
+        objective.directions,
+        sampler=SamplerSettings(name=sampler, startup_trials=5, population=6),
+        seed=seed,
+        past=storage.trials,
+    )
+    loop = StudyLoop(
+        storage,
+        space,
+        proposer,
+        more.pop("examiner", None) or examiner(objective),  # type: ignore[arg-type]
+        chance=0.1,
+        unmeasured_ms=2.0,
+        **more,  # type: ignore[arg-type]
+    )
+    try:
+        return loop.run(Budget(trials=trials, max_proposals=proposals))
+    finally:
+        storage.close()
