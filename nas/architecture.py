@@ -58,25 +58,29 @@ class UnitSpec:
     def __post_init__(self) -> None:
         where = f"unit {self.kind}:{self.out_channels}"
         _positive(f"{where}, out_channels", self.out_channels)
+        _positive(f"{where}, stride", self.stride)
         _one_of(f"{where}, stride", self.stride, (1, 2))
         _positive(f"{where}, groups", self.groups)
+        _positive(f"{where}, kernel_size", self.kernel_size)
         _one_of(f"{where}, kernel_size", self.kernel_size, KERNEL_SIZES)
         if not self.expansion >= 1 or self.expansion == float("inf"):
             raise ArchitectureError(
                 f"{where}, expansion: must be a ratio; got {self.expansion!r}; allowed from 1 on"
             )
         rule = rule_of(self.kind)
-        kept = []
+        kept = {}
         for name, value in sorted(self.options):
             if name not in rule.options:
                 raise ArchitectureError(
                     f"{where}, options: unknown option; got {name!r}; "
                     f"allowed: {nearest(name, rule.options) or 'none'}"
                 )
-            _one_of(f"{where}, {name}", value, rule.options[name])
-            if value != rule.options[name][0]:
-                kept.append((name, value))
-        object.__setattr__(self, "options", tuple(kept))
+            allowed = rule.options[name]
+            if value not in allowed:
+                _one_of(f"{where}, {name}", value, allowed)
+            if value != allowed[0]:
+                kept[name] = allowed[allowed.index(value)]  # 1 for true becomes true
+        object.__setattr__(self, "options", tuple(kept.items()))
         object.__setattr__(self, "expansion", float(self.expansion))
 
     def option(self, name: str, allowed: Mapping[str, tuple[OptionValue, ...]]) -> Any:
@@ -97,17 +101,27 @@ class UnitSpec:
 
 @dataclass(frozen=True)
 class StemSpec:
-    """The first convolution (3x3 with normalisation and activation), then max-pooling if `pool`."""
+    """The first convolution (3x3 with normalisation and activation), then max-pooling if `pool`.
+
+    `before` holds the channels of further such convolutions in front of it; the first of all has
+    the stride.
+    """
 
     out_channels: int = 24
     stride: int = 2
     pool: bool = True
     activation: str = "relu"
+    before: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _positive("stem, out_channels", self.out_channels)
+        _positive("stem, stride", self.stride)
         _one_of("stem, stride", self.stride, (1, 2))
+        _one_of("stem, pool", self.pool, (True, False))
         _one_of("stem, activation", self.activation, ACTIVATIONS)
+        object.__setattr__(self, "before", tuple(self.before))
+        for channels in self.before:
+            _positive("stem, before", channels)
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,7 @@ class HeadSpec:
     def __post_init__(self) -> None:
         _positive("head, out_channels", self.out_channels, least=0)
         _one_of("head, activation", self.activation, ACTIVATIONS)
+        _one_of("head, bias", self.bias, (True, False))
         if not 0 <= self.dropout < 1:
             raise ArchitectureError(
                 f"head, dropout: must be a probability; got {self.dropout!r}; allowed: 0 <= p < 1"
@@ -151,13 +166,16 @@ class Architecture:
         object.__setattr__(self, "units", tuple(self.units))
         if len(self.input) != 3:
             raise ArchitectureError(
-                f"architecture, input: must be (channels, height, width); got {self.input}"
+                f"architecture, input: must be (channels, height, width); got {self.input}; "
+                "allowed: three whole numbers"
             )
         for name, side in zip(("channels", "height", "width"), self.input, strict=True):
             _positive(f"architecture, input {name}", side)
         _positive("architecture, classes", self.classes)
         if not self.units:
-            raise ArchitectureError("architecture, units: must hold at least one unit; got none")
+            raise ArchitectureError(
+                "architecture, units: must hold at least one unit; got none; allowed: one or more"
+            )
         _ = self.sizes, self.plans  # a network that cannot be built is never a value
 
     @cached_property
@@ -198,7 +216,7 @@ class Architecture:
         built = {
             "input": self.input,
             "stem": asdict(self.stem),
-            "units": self.plans,
+            "units": [_identity(plan) for plan in self.plans],
             "head": head,
             "classes": self.classes,
         }
@@ -259,5 +277,17 @@ class Architecture:
                 head=HeadSpec(**value["head"]),
                 classes=value["classes"],
             )
-        except (KeyError, TypeError) as error:
-            raise ArchitectureError(f"architecture JSON: damaged or incomplete; {error}") from error
+        except ArchitectureError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArchitectureError(
+                f"architecture JSON: damaged or incomplete; got {type(error).__name__}: {error}; "
+                "allowed: what `Architecture.to_json` gives"
+            ) from error
+
+
+def _identity(plan: Plan) -> Plan:
+    """What is built, of a unit of the user's own without the place of its file."""
+    if "source" not in plan:
+        return plan
+    return {**plan, "unit": str(plan["unit"]).rpartition(":")[2]}

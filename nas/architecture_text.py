@@ -4,14 +4,15 @@
 
 Tokens are joined by `+`. A unit token is `KIND:WIDTH` and, behind `-`, what differs from the
 kind's published default: `s` stride of its first unit, `n` number of units (the others have
-stride 1), `g` groups, `e` expansion, `k` kernel size, and further options as `name.value`.
+stride 1), `g` groups, `e` expansion, `k` kernel size, and further options as `name.value`. A stem
+of several convolutions has their widths joined by dots: `stem64.64.128-s2-pool`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
@@ -20,6 +21,8 @@ from nas.unit_rules import OptionValue, rule_of
 
 _SAFE = re.compile(r"[A-Za-z0-9_.:/+-]+")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_MOST = 1000
+_EXAMPLE = "shuffle_v1:240-s2-n4-g3"
 
 
 def write(architecture: Architecture) -> str:
@@ -32,7 +35,9 @@ def write(architecture: Architecture) -> str:
     stem, head = architecture.stem, architecture.head
     tokens = [f"in{channels}x{height}x{width}"]
     tokens.append(
-        f"stem{stem.out_channels}-s{stem.stride}"
+        "stem"
+        + ".".join(map(str, (*stem.before, stem.out_channels)))
+        + f"-s{stem.stride}"
         + "-pool" * stem.pool
         + f"-{stem.activation}" * (stem.activation != "relu")
     )
@@ -40,7 +45,7 @@ def write(architecture: Architecture) -> str:
     tokens.append(
         f"head{head.out_channels}"
         + f"-{head.activation}" * (head.activation != "relu")
-        + f"-drop{head.dropout:g}" * bool(head.dropout)
+        + f"-drop{_decimal(head.dropout)}" * bool(head.dropout)
         + "-bias" * head.bias
     )
     tokens.append(f"out{architecture.classes}")
@@ -69,14 +74,21 @@ def _write_group(group: list[UnitSpec]) -> str:
     parts += [f"s{unit.stride}"] * (unit.stride != 1)
     parts += [f"n{len(group)}"] * (len(group) != 1)
     parts += [f"g{unit.groups}"] * (unit.groups != 1)
-    parts += [f"e{unit.expansion:g}"] * (unit.expansion != rule_of(unit.kind).expansion)
+    parts += [f"e{_decimal(unit.expansion)}"] * (unit.expansion != rule_of(unit.kind).expansion)
     parts += [f"k{unit.kernel_size}"] * (unit.kernel_size != 3)
     parts += [f"{name}.{_write_value(value)}" for name, value in unit.options]
     return "-".join(parts)
 
 
 def _write_value(value: OptionValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else _decimal(value)
+
+
+def _decimal(value: float) -> str:
+    """Every digit, without an exponent: 6, 2.5, 0.00001."""
+    return f"{Decimal(repr(value)):f}".removesuffix(".0")
 
 
 def read(text: str) -> Architecture:
@@ -88,10 +100,11 @@ def read(text: str) -> Architecture:
     tokens = text.strip().split("+")
     if len(tokens) < 5:
         raise ArchitectureError(
-            f"text form: must read in...+stem...+UNITS+head...+out...; got {text!r}"
+            f"text form: must have five words or more; got {text!r}; "
+            "allowed: in...+stem...+UNITS+head...+out..."
         )
-    size = _match(r"in(\d+)x(\d+)x(\d+)", tokens[0], "in3x224x224").groups()
-    classes = _match(r"out(\d+)", tokens[-1], "out1000").group(1)
+    size = _match(r"in(\d{1,9})x(\d{1,9})x(\d{1,9})", tokens[0], "in3x224x224").groups()
+    classes = _match(r"out(\d{1,9})", tokens[-1], "out1000").group(1)
     units: list[UnitSpec] = []
     for token in tokens[2:-2]:
         units += _read_group(token)
@@ -107,22 +120,26 @@ def read(text: str) -> Architecture:
 def _match(pattern: str, token: str, example: str) -> re.Match[str]:
     match = re.fullmatch(pattern, token)
     if match is None:
-        raise ArchitectureError(f"text form: damaged token; got {token!r}; expected like {example}")
+        raise ArchitectureError(f"text form: damaged token; got {token!r}; allowed: like {example}")
     return match
 
 
 def _read_stem(token: str) -> StemSpec:
-    found = _match(r"stem(\d+)-s([12])(-pool)?(-relu6)?", token, "stem24-s2-pool")
+    found = _match(r"stem([\d.]*\d)-s([12])(-pool)?(-relu6)?", token, "stem24-s2-pool")
+    *before, channels = (_whole(part, token) for part in found[1].split("."))
     return StemSpec(
-        out_channels=int(found[1]),
+        out_channels=channels,
         stride=int(found[2]),
         pool=found[3] is not None,
         activation="relu6" if found[4] else "relu",
+        before=tuple(before),
     )
 
 
 def _read_head(token: str) -> HeadSpec:
-    found = _match(r"head(\d+)(-relu6)?(?:-drop([\d.]+))?(-bias)?", token, "head1024-drop0.2")
+    found = _match(
+        r"head(\d{1,9})(-relu6)?(?:-drop(\d+(?:\.\d+)?))?(-bias)?", token, "head1024-drop0.2"
+    )
     return HeadSpec(
         out_channels=int(found[1]),
         activation="relu6" if found[2] else "relu",
@@ -133,35 +150,49 @@ def _read_head(token: str) -> HeadSpec:
 
 def _read_group(token: str) -> list[UnitSpec]:
     kind, _, rest = token.rpartition(":")
-    words = rest.split("-")
-    example = "shuffle_v1:240-s2-n4-g3"
-    width = int(_match(r"\d+", words[0], example)[0])
+    width, *words = rest.split("-")
     if not kind:
-        raise ArchitectureError(f"text form: a unit has a kind; got {token!r}; like {example}")
-    numbers: dict[str, float] = {}
-    options: list[tuple[str, OptionValue]] = []
-    for word in words[1:]:
-        short = re.fullmatch(r"([snk g e])(\d+(?:\.\d+)?)".replace(" ", ""), word)
-        named = re.fullmatch(r"([a-z_]+)\.(.+)", word)
-        if short:
-            numbers[short[1]] = float(short[2])
-        elif named:
-            options.append((named[1], _read_value(named[2])))
+        raise ArchitectureError(
+            f"text form: a unit has a kind and a width; got {token!r}; allowed: like {_EXAMPLE}"
+        )
+    short: dict[str, str] = {}
+    options: dict[str, OptionValue] = {}
+    for word in words:
+        number = re.fullmatch(r"([snkge])(\d+(?:\.\d+)?)", word)
+        named = re.fullmatch(r"([a-z_][a-z0-9_]*)\.(.+)", word)
+        if number and number[1] not in short:
+            short[number[1]] = number[2]
+        elif named and not number and named[1] not in options:
+            options[named[1]] = _read_value(named[2])
         else:
             raise ArchitectureError(
-                f"text form: damaged word {word!r} in {token!r}; expected like {example}"
+                f"text form, {token!r}: damaged or repeated word; got {word!r}; "
+                f"allowed: like {_EXAMPLE}"
             )
-    whole: Callable[[str, int], int] = lambda name, default: int(numbers.get(name, default))  # noqa: E731
+    count = _whole(short.get("n", "1"), token)
+    if not 1 <= count <= _MOST:
+        raise ArchitectureError(
+            f"text form, {token!r}: n must be a number of units; got {count}; "
+            f"allowed from 1 to {_MOST}"
+        )
     unit = UnitSpec(
         kind=kind,
-        out_channels=width,
-        stride=whole("s", 1),
-        groups=whole("g", 1),
-        expansion=numbers.get("e", rule_of(kind).expansion),
-        kernel_size=whole("k", 3),
-        options=tuple(options),
+        out_channels=_whole(width, token),
+        stride=_whole(short.get("s", "1"), token),
+        groups=_whole(short.get("g", "1"), token),
+        expansion=float(short.get("e", rule_of(kind).expansion)),
+        kernel_size=_whole(short.get("k", "3"), token),
+        options=tuple(options.items()),
     )
-    return [unit] + [replace(unit, stride=1)] * (whole("n", 1) - 1)
+    return [unit] + [replace(unit, stride=1)] * (count - 1)
+
+
+def _whole(word: str, token: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", word):
+        raise ArchitectureError(
+            f"text form, {token!r}: must be a whole number; got {word!r}; allowed: up to 9 digits"
+        )
+    return int(word)
 
 
 def _read_value(word: str) -> OptionValue:
