@@ -26,8 +26,20 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
         storage.close()
 
 
-@pytest.mark.parametrize("objective", [CONSTRAINED, PARETO], ids=lambda o: o.name)
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2", "nsga3", "qmc"])
+@pytest.mark.parametrize(
+    ("sampler", "objective"),
+    [
+        ("random", PARETO),
+        ("tpe", CONSTRAINED),
+        ("nsga2", CONSTRAINED),
+        ("nsga3", PARETO),
+        ("qmc", CONSTRAINED),
+        pytest.param("tpe", PARETO, marks=pytest.mark.slow),
+        pytest.param("nsga2", PARETO, marks=pytest.mark.slow),
+        pytest.param("nsga3", CONSTRAINED, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_study_opened_again_proposes_what_an_uninterrupted_one_does(
     tmp_path: Path, sampler: str, objective: Objective
 ) -> None:
