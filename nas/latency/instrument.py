@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError
-from nas.latency import lease
-from nas.latency.protocol import (
-    FEWEST_QUIET,
-    SCREEN,
-    Level,
-    Ratio,
-    Sample,
-    estimate,
-    estimate_tail,
-    is_quiet,
-    repeats_for,
-    rounds_for,
-    schedule,
-)
+from nas.latency.decision import Bound, verdict
+from nas.latency.measuring import Run, disturbance, measure
+from nas.latency.memory import Memory
+from nas.latency.protocol import DECIDE, SCREEN, Level, Ratio
 from nas.latency.runtimes import Prepared, prepare
-from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat, Waiting
 from nas.latency.subject import Subject, subject
 from nas.latency.target import Target
 from nas.outcome import Latency
 
-ATTEMPTS = 3
-"""Schedules run at most until every candidate has enough quiet samples."""
-
 STATISTICS = ("median", "p95")
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What one measurement brought: samples per process, states of the machine, seconds."""
-
-    samples: list[list[Sample]]
-    states: list[dict[str, float]]
-    waited: float
-    seconds: float
-
-    def of(self, name: str) -> list[list[Sample]]:
-        return [[one for one in process if one.name == name] for process in self.samples]
+SECOND = "second reference"
+FURTHER = 3
+"""How often at most all processes measure a network that is too near its limit."""
 
 
 class Instrument:
     """Measures networks on a target beside a reference network, in processes of its own.
 
-    The processes live until `close`, or until this process ends, however it ends. Raises
-    TargetError where the target cannot be used, MeasurementError where a network cannot be
-    measured on it.
+    The processes live until `close`, or until this process ends, however it ends. `folder` is that
+    of the store (`latency.db`): what was measured there before is not measured again, but for a
+    few as a check; `notes` says what had to be told about it. `second` is a network of another
+    kind that takes part in every decision: if its ratio moves, the regime did. `waiting` is told
+    while a device elsewhere is gone, and may raise to give up; without it that is an error.
+
+    Raises:
+        TargetError: the target cannot be used.
+        MeasurementError: the reference cannot be measured on it.
     """
 
     def __init__(
@@ -66,85 +47,49 @@ class Instrument:
         target: Target,
         *,
         reference: Architecture | Subject,
+        second: Architecture | Subject | None = None,
         folder: Path | None = None,
-        level: Level = SCREEN,
         statistic: str = "median",
-        seed: int = 0,
+        level: Level = SCREEN,
+        waiting: Callable[[Waiting], None] | None = None,
+        seed: int | None = None,
     ) -> None:
         if statistic not in STATISTICS:
             raise SettingsError(
                 f"objective.latency_statistic: must be a known statistic; got {statistic!r}; "
                 f"allowed: {', '.join(STATISTICS)}"
             )
-        self.target, self.level, self.statistic = target, level, statistic
+        self.target, self.statistic, self.level = target, statistic, level
         self._rng = random.Random(seed)
         self._reference = subject(reference)
         prepared = prepare(self._reference, target)
+        self._second = {} if second is None else {SECOND: prepare(subject(second), target)}
+        self._second_ratio: float | None = None
         always = {REFERENCE: prepared, DUPLICATE: prepared}
-        self._seats = [Seat(target, always, pin=_core(target)) for _ in range(level.processes)]
+        patience = Patience(waiting) if waiting else None
+        number = max(level.processes, DECIDE.processes)
+        self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
+        self._memory = Memory(target.key, self._reference.name, statistic, folder)
         try:
-            self._first = self._run({}, time.perf_counter())
+            self._first = self._measure({}, level)
         except BaseException:
             self.close()
             raise
 
-    def measure(self, network: Architecture | Subject) -> Latency:
-        """One network.
+    @property
+    def notes(self) -> list[str]:
+        """What had to be told about the store."""
+        return self._memory.notes
 
-        Raises:
-            MeasurementError: the runtime cannot take it or gives other outputs than eager torch,
-                or the measuring process was lost twice.
-        """
-        return self.measure_many([network])[0]
+    @property
+    def pids(self) -> list[int]:
+        """The measuring processes that run."""
+        return [seat.pid for seat in self._seats if seat.pid is not None]
 
-    def measure_many(self, networks: Sequence[Architecture | Subject]) -> list[Latency]:
-        """Several networks in one interleaving, in the order given."""
-        started = time.perf_counter()
-        subjects = {one.name: one for one in map(subject, networks)}
-        new = [one for name, one in subjects.items() if name != self._reference.name]
-        found: dict[str, Latency] = {}
-        if new:
-            prepared = {one.name: prepare(one, self.target) for one in new}
-            try:
-                run = self._run(prepared, started)
-            finally:
-                for seat in self._seats:
-                    seat.drop(list(prepared))
-            found |= {name: self._latency(name, run, len(prepared)) for name in prepared}
-        if len(new) < len(subjects):
-            found[self._reference.name] = self.reference
-        return [found[subject(network).name] for network in networks]
-
-    def _run(self, prepared: dict[str, Prepared], started: float) -> _Run:
-        for seat in self._seats:
-            seat.load(prepared)
-        samples: list[list[Sample]] = []
-        states: list[dict[str, float]] = []
-        with lease.exclusive(self.target.device) as waited:
-            for seat in self._seats:
-                mine: list[Sample] = []
-                wanted = list(prepared) or [DUPLICATE]
-                for _ in range(ATTEMPTS):
-                    plan, repeats = self._plan(seat, wanted)
-                    turns, seen = seat.time(prepared, plan, repeats)
-                    mine += turns
-                    states += seen
-                    wanted = [name for name in wanted if _quiet(mine, name, seat) < FEWEST_QUIET]
-                    if not wanted:
-                        break
-                samples.append(mine)
-        return _Run(samples, states, waited, time.perf_counter() - started)
-
-    def _plan(self, seat: Seat, names: Sequence[str]) -> tuple[list[list[str]], dict[str, int]]:
-        """Every candidate in every round, the reference's duplicate at least in every second."""
-        repeats = {name: repeats_for(seat.call_ns[name]) for name in {*names, REFERENCE, DUPLICATE}}
-        beside = 2 * repeats[REFERENCE] * seat.call_ns[REFERENCE]
-        turns = [(2 * repeats[name] + 1) * seat.call_ns[name] + beside for name in names]
-        plan = schedule(names, rounds_for(statistics.mean(turns), self.level), self._rng)
-        if DUPLICATE not in names:
-            for turn in plan[::2]:
-                turn.insert(self._rng.randint(0, len(turn)), DUPLICATE)
-        return plan, repeats
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the measuring process: Python, system, runtime."""
+        return dict(self._seats[0].facts["versions"])
 
     @property
     def reference(self) -> Latency:
@@ -154,7 +99,8 @@ class Instrument:
         the first measurements; what another invocation would find for them is at best as sure as
         the ratio of its hidden duplicate.
         """
-        spread, ms = self._ratio(DUPLICATE, self._first), self._reference_ms()
+        run, ms = self._first, self._reference_ms()
+        spread = run.ratio(DUPLICATE, self._memory.spread)
         return Latency(
             ms=ms,
             low=ms / (1 + spread.half_width),
@@ -163,11 +109,85 @@ class Instrument:
             ratio_low=1.0,
             ratio_high=1.0,
             reference_ms=ms,
-            **self._circumstances(DUPLICATE, self._first, spread, networks=1),
+            **self._circumstances(DUPLICATE, run, spread, networks=1),
         )
 
-    def _latency(self, name: str, run: _Run, networks: int) -> Latency:
-        ratio, ms = self._ratio(name, run), self._reference_ms()
+    def measure(self, network: Architecture | Subject, *, level: Level | None = None) -> Latency:
+        """One network, at the instrument's level unless another is given.
+
+        Raises:
+            MeasurementError: the runtime cannot take it or gives other outputs than eager torch,
+                or the measuring process was lost time and again.
+        """
+        return self.measure_many([network], level=level)[0]
+
+    def measure_many(
+        self, networks: Sequence[Architecture | Subject], *, level: Level | None = None
+    ) -> list[Latency]:
+        """Several networks in one interleaving, in the order given; see `measure`."""
+        subjects = {one.name: one for one in map(subject, networks)}
+        found: dict[str, Latency] = {}
+        if subjects.pop(self._reference.name, None):
+            found[self._reference.name] = self.reference
+        for name in list(subjects):
+            known = self._memory.recall(name, self.versions)
+            if known is not None:
+                found[name] = self._as_now(known)
+                del subjects[name]
+        if subjects:
+            prepared = {name: prepare(one, self.target) for name, one in subjects.items()}
+            try:
+                run = self._measure(prepared, level or self.level)
+            finally:
+                self._drop(prepared)
+            found |= {name: self._keep(name, run, len(prepared)) for name in prepared}
+        return [found[subject(network).name] for network in networks]
+
+    def settle(self, network: Architecture | Subject, *bounds: Bound) -> Latency:
+        """Measure until the interval is clearly on one side of every bound, within a budget.
+
+        First as `measure`; then in all processes, up to three times, the turns of all of them
+        counting together. `conditions["verdict"]` says kept, broken or unresolved.
+        """
+        latency = self.measure(network)
+        if not bounds or verdict(latency, *bounds) != "unresolved":
+            return _judged(latency, bounds)
+        name = subject(network).name
+        prepared = {name: prepare(subject(network), self.target)}
+        run: Run | None = None
+        try:
+            for _ in range(FURTHER):
+                more = self._measure(prepared, DECIDE)
+                run = more if run is None else run + more
+                latency = self._latency(name, run, 1)
+                if verdict(latency, *bounds) != "unresolved":
+                    break
+        finally:
+            self._drop(prepared)
+        assert run is not None
+        return _judged(self._keep(name, run, 1), bounds)
+
+    def _measure(self, prepared: dict[str, Prepared], level: Level) -> Run:
+        seats = self._seats[: level.processes]
+        second = self._second if level.processes > 1 else {}
+        run = measure(
+            seats, {**prepared, **second}, level=level, statistic=self.statistic, rng=self._rng
+        )
+        if self._second_ratio is None and second:
+            self._second_ratio = run.ratio(SECOND, self._memory.spread).ratio
+        return run
+
+    def _drop(self, prepared: dict[str, Prepared]) -> None:
+        for seat in self._seats:
+            seat.drop(list(prepared))
+
+    def _keep(self, name: str, run: Run, networks: int) -> Latency:
+        latency = self._latency(name, run, networks)
+        self._memory.keep(latency, name, run, self.versions)
+        return latency
+
+    def _latency(self, name: str, run: Run, networks: int) -> Latency:
+        ratio, ms = run.ratio(name, self._memory.spread), self._reference_ms()
         return Latency(
             ms=ratio.ratio * ms,
             low=ratio.low * ms,
@@ -179,53 +199,54 @@ class Instrument:
             **self._circumstances(name, run, ratio, networks=networks),
         )
 
-    def _ratio(self, name: str, run: _Run) -> Ratio:
-        samples = [process for process in run.of(name) if process]
-        if self.statistic == "p95":
-            return estimate_tail(samples)
-        return estimate(samples, [seat.floor for seat in self._seats])
+    def _as_now(self, known: Latency) -> Latency:
+        """A stored ratio in the reference's milliseconds of now; the drift of them is shown."""
+        ms = self._reference_ms()
+        conditions = {**known.conditions, "reference_drift": ms / known.reference_ms - 1}
+        return replace(
+            known,
+            ms=known.ratio * ms,
+            low=known.ratio_low * ms,
+            high=known.ratio_high * ms,
+            reference_ms=ms,
+            seconds=0.0,
+            conditions=conditions,
+        )
 
-    def _reference_ms(self, run: _Run | None = None) -> float:
-        """Wall-clock milliseconds of the reference, in one run or in all so far."""
-        of_run = run.samples if run else [None] * len(self._seats)
-        found = [
-            seat.reference_ns(self.statistic, samples) / 1e6
-            for seat, samples in zip(self._seats, of_run, strict=True)
-        ]
-        return statistics.median(found)
+    def _reference_ms(self) -> float:
+        """Wall-clock milliseconds of the reference, from all its calls so far."""
+        used = [seat for seat in self._seats if seat.used]
+        return statistics.median(seat.reference_ns(self.statistic) for seat in used) / 1e6
 
-    def _circumstances(
-        self, name: str, run: _Run, ratio: Ratio, *, networks: int
-    ) -> dict[str, Any]:
+    def _circumstances(self, name: str, run: Run, ratio: Ratio, *, networks: int) -> dict[str, Any]:
         """The fields of a `Latency` that say how it was measured."""
+        processes, facts = len(run.samples), self._seats[0].facts
+        conditions = {
+            "level": run.level.name,
+            "versions": self.versions,
+            "threads": self.target.threads,
+            "pinned": facts.get("pinned"),
+            "governor": facts.get("governor", ""),
+            "quiet_share": ratio.quiet / ratio.samples,
+            "gated": ratio.gated,
+            "duplicate_ratio": run.ratio(DUPLICATE, self._memory.spread).ratio,
+            "reference_drift": run.reference_ms / self._reference_ms() - 1,
+            **disturbance(run, name),
+        }
+        if self._second_ratio is not None and any(run.of(SECOND)):
+            now = run.ratio(SECOND, self._memory.spread).ratio
+            conditions["second_reference_drift"] = now / self._second_ratio - 1
         return {
             "statistic": self.statistic,
             "clock": self.target.clock if self.statistic == "median" else "wall",
-            "status": "RESOLVED" if ratio.half_width <= self.level.wish else "UNRESOLVED",
+            "status": "RESOLVED" if ratio.half_width <= run.level.wish else "UNRESOLVED",
             "target": self.target.key,
             "reference": self._reference.name,
-            "rounds": ratio.samples // len(self._seats),
-            "processes": len(self._seats),
+            "rounds": ratio.samples // processes,
+            "processes": processes,
             "seconds": run.seconds / networks,
-            "conditions": {
-                "level": self.level.name,
-                "versions": self._seats[0].versions,
-                "threads": self.target.threads,
-                "pinned": _core(self.target),
-                "quiet_share": ratio.quiet / ratio.samples,
-                "gated": ratio.gated,
-                "duplicate_ratio": self._ratio(DUPLICATE, run).ratio,
-                "reference_drift": self._reference_ms(run) / self._reference_ms() - 1,
-                "lease_seconds": run.waited,
-                **disturbance(run.of(name)),
-                **_extremes(run.states),
-            },
+            "conditions": conditions,
         }
-
-    @property
-    def pids(self) -> list[int | None]:
-        """The measuring processes."""
-        return [seat.pid for seat in self._seats]
 
     def close(self) -> None:
         """End the measuring processes."""
@@ -244,35 +265,8 @@ class Instrument:
         self.close()
 
 
-def disturbance(samples: Sequence[Sequence[Sample]]) -> dict[str, float]:
-    """Share of timed groups that were preempted, and minor faults of a call."""
-    groups = [group for process in samples for one in process for group in one.calls]
-    calls = sum(len(group.walls) for group in groups)
-    return {
-        "preempted_share": sum(group.switches > 0 for group in groups) / len(groups),
-        "faults_per_call": sum(group.faults for group in groups) / calls,
-    }
-
-
-def _extremes(states: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The lowest frequency, the highest temperature and load of all rounds, where told."""
-    found = {}
-    for name, pick in (("mhz", min), ("celsius", max), ("load", max)):
-        values = [state[name] for state in states if name in state]
-        if values:
-            found[name] = pick(values)
-    return found
-
-
-def _quiet(samples: Sequence[Sample], name: str, seat: Seat) -> int:
-    return sum(one.name == name and is_quiet(one, seat.floor) for one in samples)
-
-
-def _core(target: Target) -> int | None:
-    """The one core every process of a one-thread target is bound to, where that is possible.
-
-    The last one: interrupts tend to be served by the first.
-    """
-    if target.threads > 1 or target.device != "cpu" or not hasattr(os, "sched_getaffinity"):
-        return None
-    return max(os.sched_getaffinity(0))
+def _judged(latency: Latency, bounds: Sequence[Bound]) -> Latency:
+    if not bounds:
+        return latency
+    found = {**latency.conditions, "verdict": verdict(latency, *bounds)}
+    return replace(latency, conditions=found)

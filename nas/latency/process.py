@@ -1,39 +1,104 @@
-"""The driver's end of one measuring process: start it, ask it, end it."""
+"""The driver's end of one measuring process, here or on a device: start it, ask it, end it."""
 
 from __future__ import annotations
 
 import json
 import os
 import select
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nas.errors import MeasurementError, TargetError
-from nas.latency.runtimes import runtime_of
-from nas.latency.target import Target
+from nas.latency.target import Reach
+from nas.settings import TORCH_RUNTIMES
 
 WORKER = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0
+SSH = (
+    "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+    "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3",
+)  # fmt: skip
+"""Never asks a person; a device that is gone is noticed within a minute."""
 
 
 class WorkerLostError(MeasurementError):
     """The measuring process ended, or did not answer in time; a new one may do better."""
 
 
+class Asked(Protocol):
+    """Whatever answers the requests of `nas.latency.worker`."""
+
+    facts: dict[str, Any]
+    """The reply to `hello`."""
+
+    @property
+    def pid(self) -> int:
+        """The process here; 0 where there is none between two requests."""
+
+    def ask(
+        self, request: dict[str, Any], *, content: bytes = b"", seconds: float
+    ) -> dict[str, Any]:
+        """The reply to one request.
+
+        Raises:
+            WorkerLostError: it ended, said nonsense, or did not answer within `seconds`.
+            TargetError: its runtime is missing.
+            MeasurementError: it refused.
+        """
+
+    def close(self) -> None:
+        """End it; a second time does nothing."""
+
+
+def start(reach: Reach, *, threads: int, device: str, pin: bool, runtime: str = "") -> Asked:
+    """A measuring process where the reach says.
+
+    Raises:
+        WorkerLostError: it does not start or does not answer.
+    """
+    if reach.kind == "command":
+        from nas.latency.command import CommandWorker
+
+        return CommandWorker(reach, threads=threads)
+    variables = environment(threads)
+    source = b""
+    if reach.kind == "ssh":
+        source = WORKER.read_bytes()
+        words = [f"{name}={value}" for name, value in variables.items()]
+        boot = f"import sys;exec(compile(sys.stdin.buffer.read({len(source)}),'worker','exec'))"
+        remote = shlex.join(["env", *words, *shlex.split(reach.python), "-u", "-c", boot])
+        command = [*SSH, *reach.options, "--", reach.host, remote]
+    else:
+        command = [sys.executable, "-u", str(WORKER)]
+        variables = {**os.environ, **variables}
+        if runtime in TORCH_RUNTIMES:
+            # Pickled modules are imported by name from wherever this process has them.
+            variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    local = reach.kind == "local"
+    # Compiled code goes to a folder that ends with the process.
+    scratch = "TORCHINDUCTOR_CACHE_DIR" if runtime == "compile" else ""
+    worker = Worker(
+        command, environment=variables if local else None, source=source, scratch=scratch
+    )
+    worker.hello(threads=threads, device=device, pin=pin, local=local)
+    return worker
+
+
 def environment(threads: int) -> dict[str, str]:
-    """What the child sees.
+    """What a measuring process gets beside what there is.
 
     glibc gives large blocks back to the kernel and faults them in again, call by call and
     differently by the history of the process (one network: 1,650 faults a call, 16 % of its time):
     these settings keep them.
     """
     return {
-        **os.environ,
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
         "MALLOC_TOP_PAD_": str(2**26),
@@ -45,30 +110,53 @@ def environment(threads: int) -> dict[str, str]:
 
 
 class Worker:
-    """One measuring process. It ends with `close`, or with this process however that ends."""
+    """A process that speaks over its input and output; `source` is sent before anything else.
 
-    def __init__(self, target: Target, *, pin: int | None = None) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
-        child = environment(target.threads)
-        if runtime_of(target.runtime).package == "torch":
-            # Pickled modules are imported by name from wherever this process has them.
-            child["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", str(WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=child,
-            bufsize=0,
-        )
+    It ends with `close`, or with this process however that ends. `scratch` names the variable that
+    gets the path of a folder which ends with it.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        environment: dict[str, str] | None = None,
+        source: bytes = b"",
+        scratch: str = "",
+    ) -> None:
+        self.facts: dict[str, Any] = {}
         self._rest = b""
+        self._scratch = tempfile.mkdtemp(prefix="latency-nas-") if scratch else ""
+        if scratch:
+            environment = {**(environment or os.environ), scratch: self._scratch}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=environment,
+                bufsize=0,
+            )
+        except OSError as error:
+            self._log.close()
+            self._tidy()
+            raise TargetError(
+                f"measuring process: its program must start; got {command[0]}: {error.strerror}; "
+                f"allowed: an installed {command[0]}"
+            ) from error
+        self._send(source)
+
+    def hello(self, *, threads: int, device: str, pin: bool, local: bool) -> None:
+        """Settle it into the target's options and keep what it says of itself."""
         self.facts = self.ask(
             {
                 "do": "hello",
-                "threads": target.threads,
-                "device": target.device,
+                "threads": threads,
+                "device": device,
                 "pin": pin,
-                "parent": os.getpid(),
+                "parent": os.getpid() if local else None,
                 "main_thread": threading.current_thread() is threading.main_thread(),
             },
             seconds=START_SECONDS,
@@ -76,28 +164,14 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process (of ssh, where the device is reached by it)."""
         return self._process.pid
 
     def ask(
         self, request: dict[str, Any], *, content: bytes = b"", seconds: float
     ) -> dict[str, Any]:
-        """The reply to one request.
-
-        Raises:
-            WorkerLostError: the process ended, said nonsense, or did not answer within `seconds`.
-            TargetError: its runtime is missing.
-            MeasurementError: it refused.
-        """
-        assert self._process.stdin is not None
-        line = json.dumps({**request, "bytes": len(content)}).encode() + b"\n"
-        try:
-            for part in (line, content):
-                view = memoryview(part)
-                while view:
-                    view = view[self._process.stdin.write(view) :]
-        except OSError as error:
-            raise self._lost(f"it took no request ({error})") from error
+        """See `Asked.ask`."""
+        self._send(json.dumps({**request, "bytes": len(content)}).encode() + b"\n" + content)
         reply = self._read(time.monotonic() + seconds, seconds)
         if not reply.pop("ok", False):
             kind, text = reply.get("kind"), reply.get("error", "")
@@ -105,6 +179,15 @@ class Worker:
                 raise TargetError(f"measuring process: its runtime must be installed; got {text}")
             raise MeasurementError(f"measuring process: must run every network; got {kind}: {text}")
         return reply
+
+    def _send(self, content: bytes) -> None:
+        assert self._process.stdin is not None
+        view = memoryview(content)
+        try:
+            while view:
+                view = view[self._process.stdin.write(view) :]
+        except OSError as error:
+            raise self._lost(f"it took no request ({error.strerror})") from error
 
     def _read(self, deadline: float, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -139,7 +222,7 @@ class Worker:
         )
 
     def close(self) -> None:
-        """End the process; a second time does nothing."""
+        """See `Asked.close`."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -149,3 +232,8 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)

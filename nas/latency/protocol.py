@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 PROCESS_SD = 0.014
 """Deviation of a network's log ratio between processes, found on 24 networks in eager torch."""
 
+LEAST_FREEDOM = 20
+LEAST_SD = 0.005
+
 UNGATED_SD = 0.05
 """More deviation where no quiet sample was had: a busy neighbouring core costs networks 28-55 %."""
 
@@ -56,6 +59,31 @@ class Level:
 
 SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.3, wish=0.05)
 DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.3, wish=0.025)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is known of the deviation between processes on a target, pooled over networks.
+
+    `squares`: squared deviations of the processes' log medians from their network's mean, `within`
+    the part of them that the bootstrap explains, `freedom` the degrees of freedom they add up to.
+    """
+
+    squares: float = 0.0
+    within: float = 0.0
+    freedom: int = 0
+
+    def __add__(self, other: Spread) -> Spread:
+        return Spread(
+            self.squares + other.squares, self.within + other.within, self.freedom + other.freedom
+        )
+
+    @property
+    def deviation(self) -> float:
+        """Of a log ratio between processes; the prior until there are enough of them."""
+        if self.freedom < LEAST_FREEDOM:
+            return PROCESS_SD
+        return math.sqrt(max(LEAST_SD**2, (self.squares - self.within) / self.freedom))
 
 
 @dataclass(frozen=True)
@@ -182,6 +210,18 @@ def estimate(
     bootstrap's of the median. One process alone is not honest without the former: a nominal 95 %
     then covers another process 71-78 % of the time.
     """
+    medians, variances, quiet, gated = _per_process(samples, floors, seed)
+    number = len(medians)
+    between = process_sd**2 + (0.0 if gated else UNGATED_SD**2)
+    variance = (between + float(np.mean(variances))) / number
+    variance *= MEDIAN_VARIANCE.get(number, math.pi / 2)
+    return _ratio(float(np.median(medians)), variance, samples, quiet, gated)
+
+
+def _per_process(
+    samples: Sequence[Sequence[Sample]], floors: Sequence[float], seed: int
+) -> tuple[list[float], list[float], int, bool]:
+    """Log medians and their bootstrap variances; quiet samples; whether only those count."""
     rng = np.random.default_rng(seed)
     medians, variances, quiet, gated = [], [], 0, True
     for turns, floor in zip(samples, floors, strict=True):
@@ -192,11 +232,20 @@ def estimate(
         values = np.array([turn.log_ratio for turn in good])
         medians.append(float(np.median(values)))
         variances.append(bootstrap_variance(values, rng))
-    number = len(medians)
-    between = process_sd**2 + (0.0 if gated else UNGATED_SD**2)
-    variance = (between + float(np.mean(variances))) / number
-    variance *= MEDIAN_VARIANCE.get(number, math.pi / 2)
-    return _ratio(float(np.median(medians)), variance, samples, quiet, gated)
+    return medians, variances, quiet, gated
+
+
+def spread_of(
+    samples: Sequence[Sequence[Sample]], floors: Sequence[float], *, seed: int = 0
+) -> Spread:
+    """What one network's processes say about the deviation between processes."""
+    medians, variances, _, gated = _per_process(samples, floors, seed)
+    freedom = len(medians) - 1
+    if not gated or freedom < 1:
+        return Spread()
+    mean = sum(medians) / len(medians)
+    squares = sum((one - mean) ** 2 for one in medians)
+    return Spread(squares, sum(variances) / len(variances) * freedom, freedom)
 
 
 def estimate_tail(

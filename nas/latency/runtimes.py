@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import io
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import MeasurementError, TargetError, nearest
+from nas.latency.serialise import fold, to_onnx, to_pickle, to_script
 from nas.latency.subject import Subject, module_of
 
 if TYPE_CHECKING:
@@ -27,9 +26,13 @@ if TYPE_CHECKING:
     from nas.latency.target import Target
 
 SEED = 0
-OPSET = 17
+TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
+"""Largest difference of an output from eager float32's, as a share of the largest output: rounding
+in another order stays below a thousandth; bfloat16 has 8 bits, layer after layer."""
 
 Arrays = list[NDArray[np.float32]]
+if TYPE_CHECKING:
+    Serialise = Callable[["nn.Module", "torch.Tensor"], bytes]
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,17 @@ class Runtime:
 
     `serialise` turns a module in eval mode and an example input into what the worker's loader of
     the same name reads. `package` is what the worker imports, `install` the command that brings it.
-    `tolerance`: the largest allowed difference of an output from eager's, as a share of the
-    largest eager output (float32 rounding in another order stays below a thousandth).
+    `in_caller`: with one thread it works in the thread that calls it.
     """
 
     name: str
     package: str
     install: str
-    serialise: Callable[[nn.Module, torch.Tensor], bytes]
+    serialise: Serialise
     devices: tuple[str, ...] = ("cpu",)
     memory_formats: tuple[str, ...] = ("contiguous",)
-    tolerance: float = 1e-3
     load_seconds: float = 60.0
+    in_caller: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,67 +65,27 @@ class Prepared:
     seed: int = SEED
 
 
-def to_onnx(module: nn.Module, example: torch.Tensor) -> bytes:
-    """ONNX with the example's batch as the only one, by torch's quick exporter (0.2 s).
-
-    Raises:
-        MeasurementError: an operator of the module has no ONNX form; which.
-    """
-    import torch
-
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the quick exporter is deprecated
-        try:
-            torch.onnx.export(
-                module,
-                (example,),
-                file,  # type: ignore[arg-type]  # the quick exporter writes to files too
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=["image"],
-                output_names=["output"],
-            )
-        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
-            raise MeasurementError(
-                f"runtime onnxruntime: every operator must have an ONNX form; got "
-                f"{' '.join(str(error).split())[:300]}; allowed: another runtime (eager)"
-            ) from error
-    return file.getvalue()
-
-
-def to_pickle(module: nn.Module, example: torch.Tensor) -> bytes:
-    """The module itself.
-
-    Raises:
-        MeasurementError: its class cannot be imported by name in another process.
-    """
-    import pickle
-
-    import torch
-
-    file = io.BytesIO()
-    try:
-        torch.save(module, file)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise MeasurementError(
-            f"runtime eager: the module must be picklable to reach the measuring process; got "
-            f"{type(module).__name__}: {error}; allowed: classes of an importable file"
-        ) from error
-    return file.getvalue()
-
-
-_ALL_LAYOUTS = ("contiguous", "channels_last")
-RUNTIMES: dict[str, Runtime] = {
-    "onnxruntime": Runtime("onnxruntime", "onnxruntime", "pip install onnxruntime", to_onnx),
-    "eager": Runtime(
-        "eager",
+def _torch(name: str, serialise: Serialise, *, load_seconds: float = 60.0) -> Runtime:
+    return Runtime(
+        name,
         "torch",
         "pip install torch",
-        to_pickle,
+        serialise,
         devices=("cpu", "cuda"),
-        memory_formats=_ALL_LAYOUTS,
-    ),
+        memory_formats=("contiguous", "channels_last"),
+        load_seconds=load_seconds,
+    )
+
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime
+    for runtime in (
+        Runtime("onnxruntime", "onnxruntime", "pip install onnxruntime", to_onnx),
+        Runtime("openvino", "openvino", "pip install openvino", to_onnx),
+        _torch("eager", to_pickle),
+        _torch("jit", to_script),
+        _torch("compile", to_pickle, load_seconds=300.0),
+    )
 }
 
 
@@ -176,10 +138,15 @@ def prepare(network: Subject, target: Target) -> Prepared:
         example = torch.from_numpy(image_of(shape))
         with torch.inference_mode():
             outputs = module(example)
-        content = runtime_of(target.runtime).serialise(module, example)
+        many = outputs if isinstance(outputs, list | tuple) else [outputs]
+        if not all(isinstance(one, torch.Tensor) for one in many):
+            raise MeasurementError(
+                f"network {network.name}: must give tensors; got {type(outputs).__name__}; "
+                "allowed: a tensor, or a list or tuple of them"
+            )
+        content = runtime_of(target.runtime).serialise(*_as_asked(module, example, target))
     finally:
         torch.set_num_threads(threads)
-    many = outputs if isinstance(outputs, list | tuple) else [outputs]
     return Prepared(
         name=network.name,
         content=content,
@@ -188,27 +155,50 @@ def prepare(network: Subject, target: Target) -> Prepared:
     )
 
 
-def check_outputs(prepared: Prepared, given: list[Mapping[str, Any]], runtime: Runtime) -> None:
+def _as_asked(
+    module: nn.Module, example: torch.Tensor, target: Target
+) -> tuple[nn.Module, torch.Tensor]:
+    """The module and the input in the form the target says; outputs are compared with the plain."""
+    import torch
+
+    if target.folded:
+        module = fold(module)
+    if target.dtype == "bfloat16":
+        module, example = module.to(torch.bfloat16), example.to(torch.bfloat16)
+    if target.memory_format == "channels_last":
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        example = example.contiguous(memory_format=torch.channels_last)
+    return module, example
+
+
+def check_outputs(
+    prepared: Prepared, given: list[Mapping[str, Any]] | None, target: Target
+) -> None:
     """Raise unless the runtime gave eager's outputs; called before anything is timed.
 
+    A user's program may give none, and gives flat ones; anything else gives them in shape.
+
     Raises:
-        MeasurementError: other shapes, or a difference above the runtime's tolerance.
+        MeasurementError: other shapes, or a difference above the tolerance.
     """
-    got = [
-        np.frombuffer(base64.b64decode(one["data"]), np.float32).reshape(one["shape"])
-        for one in given
-    ]
-    where = f"runtime {runtime.name}, network {prepared.name}"
-    shapes, expected = [one.shape for one in got], [one.shape for one in prepared.expected]
+    if given is None:
+        return
+    where = f"runtime {target.runtime}, network {prepared.name}"
+    tolerance = TOLERANCES[target.dtype]
+    got = [np.frombuffer(base64.b64decode(one["data"]), np.float32) for one in given]
+    shapes = [tuple(one["shape"]) for one in given]
+    expected = [one.shape for one in prepared.expected]
+    if target.reach.kind == "command":
+        expected = [(one.size,) for one in prepared.expected]
     if shapes != expected:
         raise MeasurementError(
             f"{where}: outputs must have eager's shapes; got {shapes}; eager: {expected}"
         )
     for ours, theirs in zip(prepared.expected, got, strict=True):
         scale = float(np.abs(ours).max()) or 1.0
-        difference = float(np.abs(ours - theirs).max()) / scale
-        if not difference <= runtime.tolerance:  # a NaN is not either
+        difference = float(np.abs(ours.ravel() - theirs).max()) / scale
+        if not difference <= tolerance:  # a NaN is not either
             raise MeasurementError(
                 f"{where}: outputs must be eager's; got a difference of {difference:.2g} of the "
-                f"largest output; allowed up to {runtime.tolerance:g}"
+                f"largest output; allowed up to {tolerance:g}"
             )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nas.latency.process import Worker, WorkerLostError
+from nas.errors import TargetError
+from nas.latency.process import Asked, WorkerLostError, start
 from nas.latency.protocol import (
     REGIME_WIDTH,
     Group,
@@ -28,26 +31,57 @@ LEAST_SECONDS = 30.0
 SLOWER_THAN_WARM = 50
 """A schedule that takes this many times what its warm calls promise hangs."""
 
+LOCAL_TRIES = 2
+REMOTE_TRIES = 3
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The device is gone and is waited for: since when (seconds since 1970), tries, last error."""
+
+    since: float
+    tries: int
+    pause: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What to do while a device is gone: `told` hears of every pause, and may raise to give up."""
+
+    told: Callable[[Waiting], None]
+    first_pause: float = FIRST_PAUSE
+
 
 class Seat:
-    """A measuring process that is started when needed, and once again when it is lost.
+    """A measuring process that is started when needed, and again when it is lost.
 
-    `always` holds the networks it keeps: the reference and its hidden duplicate.
+    `always` holds the networks it keeps: the reference and its hidden duplicate. A process here is
+    started once more; a device elsewhere is tried three times and then, with `patience`, waited
+    for.
     """
 
-    def __init__(self, target: Target, always: Mapping[str, Prepared], *, pin: int | None) -> None:
+    def __init__(
+        self, target: Target, always: Mapping[str, Prepared], *, patience: Patience | None = None
+    ) -> None:
         self.target = target
-        self.versions: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
         self.call_ns: dict[str, float] = {}
         self._always = dict(always)
-        self._pin = pin
-        self._worker: Worker | None = None
+        self._patience = patience
+        self._worker: Asked | None = None
         self._references: deque[Group] = deque(maxlen=HISTORY)
 
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
         return self._worker.pid if self._worker else None
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was timed here."""
+        return bool(self._references)
 
     @property
     def floor(self) -> float:
@@ -71,27 +105,21 @@ class Seat:
 
         Raises:
             MeasurementError: the runtime cannot take a network or gives other outputs; or the
-                process was lost twice.
+                process was lost time and again.
         """
-        self._twice(lambda: self._load(networks))
-
-    def _twice(self, action: Callable[[], T]) -> T:
-        """The action; once more in a new process if its process is lost."""
-        try:
-            return action()
-        except WorkerLostError:
-            self._forget()
-        try:
-            return action()
-        except WorkerLostError:
-            self._forget()
-            raise
+        self._again(lambda: self._load(networks))
 
     def _load(self, networks: Mapping[str, Prepared]) -> None:
-        runtime = runtime_of(self.target.runtime)
+        runtime, target = runtime_of(self.target.runtime), self.target
         if self._worker is None:
-            self._worker = Worker(self.target, pin=self._pin)
-            self.versions = {k: v for k, v in self._worker.facts.items() if isinstance(v, str)}
+            self._worker = start(
+                target.reach,
+                threads=target.threads,
+                device=target.device,
+                pin=target.threads == 1 and target.device == "cpu",
+                runtime=runtime.name,
+            )
+            self.facts = dict(self._worker.facts)
         for name, prepared in {**self._always, **networks}.items():
             if name in self.call_ns:
                 continue
@@ -102,13 +130,15 @@ class Seat:
                     "runtime": runtime.name,
                     "shape": prepared.shape,
                     "seed": prepared.seed,
-                    "channels_last": self.target.memory_format == "channels_last",
+                    "channels_last": target.memory_format == "channels_last",
+                    "dtype": target.dtype,
+                    "cuda_graphs": target.cuda_graphs,
                 },
                 content=prepared.content,
                 seconds=runtime.load_seconds,
             )
-            check_outputs(prepared, reply["outputs"], runtime)
-            self.versions["runtime"] = reply["version"]
+            check_outputs(prepared, reply["outputs"], target)
+            self.facts["versions"] = {**self.facts["versions"], "runtime": reply["version"]}
             self.call_ns[name] = float(reply["ns"])
 
     def time(
@@ -120,9 +150,9 @@ class Seat:
         """Run a schedule; give its samples and the machine's state in each round.
 
         Raises:
-            MeasurementError: the process was lost twice, or gave impossible times.
+            MeasurementError: the process was lost time and again, or gave impossible times.
         """
-        return self._twice(lambda: self._time(networks, schedule, repeats))
+        return self._again(lambda: self._time(networks, schedule, repeats))
 
     def _time(
         self,
@@ -149,6 +179,42 @@ class Seat:
             self._references += (sample.before, sample.after)
         return samples, reply.get("states", [])
 
+    def _again(self, action: Callable[[], T]) -> T:
+        """The action; again in a new process if its process is lost, within reason."""
+        local = self.target.reach.kind == "local"
+        tries, since = 0, None
+        while True:
+            try:
+                return action()
+            except WorkerLostError as error:
+                self.close()
+                tries, since = tries + 1, since or time.time()
+                if tries < (LOCAL_TRIES if local else REMOTE_TRIES):
+                    continue
+                if local or self._answers():
+                    raise  # the device is there: it is the network that ends the process
+                self._wait(since, tries, error)
+                tries = 0
+
+    def _answers(self) -> bool:
+        try:
+            self._load({})
+        except WorkerLostError:
+            self.close()
+            return False
+        return True
+
+    def _wait(self, since: float, tries: int, error: WorkerLostError) -> None:
+        if self._patience is None:
+            raise TargetError(f"target {self.target.where}: its device must answer; {error}")
+        pause = self._patience.first_pause
+        while True:
+            self._patience.told(Waiting(since, tries, pause, str(error)))
+            time.sleep(pause)
+            if self._answers():
+                return
+            tries, pause = tries + 1, min(2 * pause, LONGEST_PAUSE)
+
     def drop(self, names: Sequence[str]) -> None:
         """Forget networks."""
         loaded = [name for name in names if self.call_ns.pop(name, math.inf) < math.inf]
@@ -156,15 +222,14 @@ class Seat:
             try:
                 self._worker.ask({"do": "drop", "names": loaded}, seconds=LEAST_SECONDS)
             except WorkerLostError:
-                self._forget()  # a new process has forgotten everything
-
-    def _forget(self) -> None:
-        # The floor stays: it is the machine's, and the next process runs the same reference.
-        self._worker = None
-        self.call_ns.clear()
+                self.close()  # a new process has forgotten everything
 
     def close(self) -> None:
-        """End the process."""
+        """End the process.
+
+        The floor stays: it is the machine's, and the next process runs the same reference.
+        """
         if self._worker is not None:
             self._worker.close()
-        self._forget()
+        self._worker = None
+        self.call_ns.clear()

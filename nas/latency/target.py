@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import PurePath
 from typing import Any
 
 from nas.errors import TargetError
 from nas.latency.runtimes import require, runtime_of
+from nas.latency.worker import processor
 from nas.settings import TargetSettings
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How the device is reached; no part of what is measured.
+
+    `kind` is local, ssh (`host`, further `options` of ssh, the device's `python`) or command (the
+    user's program and its arguments).
+    """
+
+    kind: str = "local"
+    host: str = ""
+    options: tuple[str, ...] = ()
+    python: str = "python3"
+    command: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """local, ssh:HOST or command:PROGRAM, without what only says how to get in."""
+        if self.kind == "ssh":
+            return f"ssh:{_word(self.host.rpartition('@')[2])}"
+        if self.kind == "command":
+            # The last word that is a file's name tells programs of one interpreter apart.
+            named = [PurePath(word).name for word in self.command if not word.startswith("-")]
+            return f"command:{_word(named[-1] if named else self.command[0])}"
+        return "local"
 
 
 @dataclass(frozen=True)
@@ -30,48 +56,61 @@ class Target:
     dtype: str
     memory_format: str
     batch_size: int
+    folded: bool
+    cuda_graphs: bool
     machine: str
+    reach: Reach = field(default=Reach(), compare=False)
 
     @property
     def key(self) -> str:
         """The target as one word."""
-        return "/".join(
-            (
-                self.where,
-                self.machine,
-                self.device,
-                self.runtime,
-                f"t{self.threads}",
-                self.dtype,
-                self.memory_format,
-                f"b{self.batch_size}",
-            )
-        )
+        words = [
+            self.where,
+            self.machine,
+            self.device,
+            self.runtime,
+            f"t{self.threads}",
+            self.dtype,
+            self.memory_format,
+            f"b{self.batch_size}",
+        ]
+        words += ["folded"] * self.folded + ["graphs"] * self.cuda_graphs
+        return "/".join(words)
 
     @property
     def clock(self) -> str:
         """The clock of ratios; milliseconds are wall clock whatever it is.
 
-        CPU time of the thread leaves out what other processes took, but sees one thread only.
+        CPU time of the thread leaves out what other processes took, but sees one thread only, and
+        only where the runtime works in the thread that calls it.
         """
         if self.device.startswith("cuda"):
             return "cuda events"
-        return "thread CPU time" if self.threads == 1 else "wall"
+        alone = self.threads == 1 and self.reach.kind != "command"
+        return "thread CPU time" if alone and runtime_of(self.runtime).in_caller else "wall"
+
+    @property
+    def leased(self) -> bool:
+        """Whether training on this machine would disturb it."""
+        return self.reach.kind == "local"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, the key among them."""
-        return {**asdict(self), "key": self.key}
+        names = (
+            "where", "runtime", "device", "threads", "dtype", "memory_format", "batch_size",
+            "folded", "cuda_graphs", "machine", "key", "clock",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
 
 
 def target_of(settings: TargetSettings) -> Target:
-    """The target these settings mean on this machine.
+    """The target these settings mean: on this machine, or on a device that is asked what it is.
 
     Raises:
-        TargetError: its runtime is absent or cannot do that, its device is absent, or it has fewer
-            cores than threads.
+        TargetError: its runtime is absent or cannot do that, its device is absent or does not
+            answer, or it has fewer cores than threads.
     """
     runtime = runtime_of(settings.runtime)
-    require(runtime)
     for name, value, allowed in (
         ("device", settings.device, runtime.devices),
         ("memory_format", settings.memory_format, runtime.memory_formats),
@@ -81,22 +120,51 @@ def target_of(settings: TargetSettings) -> Target:
                 f"target.{name}: must be one {runtime.name} has; got {value!r}; "
                 f"allowed: {', '.join(allowed)}"
             )
-    if settings.threads > cores():
+    reach = Reach(
+        settings.where,
+        settings.host or "",
+        tuple(settings.ssh_options),
+        settings.python,
+        tuple(settings.command),
+    )
+    if reach.kind == "local":
+        require(runtime)
+        number, name = cores(), processor()
+    else:
+        number, name = _ask(reach)
+    if settings.threads > number:
         raise TargetError(
             f"target.threads: must not be more than the cores; got {settings.threads}; "
-            f"allowed: 1 to {cores()}"
+            f"allowed: 1 to {number}"
         )
-    machine = gpu() if settings.device == "cuda" else processor()
     return Target(
-        where=settings.where,
+        where=reach.name,
         runtime=settings.runtime,
         device=settings.device,
         threads=settings.threads,
         dtype=settings.dtype,
         memory_format=settings.memory_format,
         batch_size=settings.batch_size,
-        machine=machine,
+        folded=settings.folded,
+        cuda_graphs=settings.cuda_graphs,
+        machine=gpu() if settings.device == "cuda" else _machine(name, number),
+        reach=reach,
     )
+
+
+@lru_cache(maxsize=8)
+def _ask(reach: Reach) -> tuple[int, str]:
+    """Cores and processor of a device elsewhere; asked once."""
+    from nas.latency.process import WorkerLostError, start
+
+    try:
+        worker = start(reach, threads=1, device="cpu", pin=False)
+    except WorkerLostError as error:
+        raise TargetError(f"target {reach.name}: must answer; {error}") from error
+    try:
+        return int(worker.facts.get("cores") or 1), str(worker.facts.get("processor") or "unknown")
+    finally:
+        worker.close()
 
 
 def cores() -> int:
@@ -104,18 +172,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@cache
-def processor() -> str:
-    """The processor's name and the number of cores, as one word."""
-    name = platform.processor() or platform.machine()
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""  # not Linux: what Python knows has to do
-    found = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
-    return f"{_word(found.group(1) if found else name)}-{os.cpu_count()}c"
 
 
 def gpu() -> str:
@@ -134,6 +190,10 @@ def gpu() -> str:
     return _word(torch.cuda.get_device_name(0))
 
 
+def _machine(name: str, number: int) -> str:
+    return f"{_word(name)}-{number}c"
+
+
 def _word(text: str) -> str:
     plain = re.sub(r"\((?:R|TM|tm)\)|\bCPU\b|@", " ", text)
-    return re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-")

@@ -19,6 +19,7 @@ import base64
 import ctypes
 import gc
 import glob
+import importlib
 import io
 import json
 import os
@@ -83,7 +84,8 @@ def _torch() -> Any:
 def _torch_image(image: Any, request: dict[str, Any]) -> Any:
     torch = _torch()
     layout = torch.channels_last if request["channels_last"] else torch.contiguous_format
-    return torch.from_numpy(image).to(OPTIONS["device"]).contiguous(memory_format=layout)
+    at = torch.from_numpy(image).to(OPTIONS["device"], getattr(torch, request["dtype"]))
+    return at.contiguous(memory_format=layout)
 
 
 def _torch_arrays(outputs: Any) -> list[Any]:
@@ -91,20 +93,82 @@ def _torch_arrays(outputs: Any) -> list[Any]:
     return [one.detach().float().cpu().numpy() for one in many]
 
 
-def load_eager(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
-    """A pickled torch module, run as it is."""
+def _eager(content: bytes) -> Any:
     torch = _torch()
     module = torch.load(io.BytesIO(content), weights_only=False, map_location=OPTIONS["device"])
     module.eval()
-    if request["channels_last"]:
-        module.to(memory_format=torch.channels_last)
-    at = _torch_image(image, request)
-    if any(m.training for m in module.modules()) or torch.is_grad_enabled():
+    if any(part.training for part in module.modules()) or torch.is_grad_enabled():
         raise RefusedError("assert", "the module must be in eval mode and gradients off")
-    return (lambda: module(at)), _torch_arrays
+    return module
 
 
-LOADERS = {"onnxruntime": load_onnxruntime, "eager": load_eager}
+def load_eager(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """A pickled torch module, run as it is."""
+    module, at = _eager(content), _torch_image(image, request)
+    return _graphed(lambda: module(at), request), _torch_arrays
+
+
+def load_compile(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """A pickled torch module, compiled for this input."""
+    module, at = _eager(content), _torch_image(image, request)
+    compiled = _torch().compile(module, fullgraph=True, dynamic=False)
+    compiled(at)
+    return _graphed(lambda: compiled(at), request), _torch_arrays
+
+
+def load_jit(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """A frozen TorchScript module."""
+    torch, at = _torch(), _torch_image(image, request)
+    module = torch.jit.load(io.BytesIO(content), map_location=OPTIONS["device"])
+    return _graphed(lambda: module(at), request), _torch_arrays
+
+
+def _graphed(call: Call, request: dict[str, Any]) -> Call:
+    """The call as one CUDA graph, if that is asked for."""
+    if not request["cuda_graphs"]:
+        return call
+    torch = _torch()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = call()
+
+    def replay() -> Any:
+        graph.replay()
+        return outputs
+
+    return replay
+
+
+def load_openvino(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """An ONNX network under OpenVINO on the CPU, in float32."""
+    openvino = importlib.import_module("openvino")
+    model = openvino.Core().compile_model(
+        openvino.Core().read_model(io.BytesIO(content)),
+        "CPU",
+        {
+            "INFERENCE_NUM_THREADS": OPTIONS["threads"],
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        },
+    )
+    infer = model.create_infer_request()
+    feed = {0: image}
+    return (lambda: infer.infer(feed)), lambda outputs: list(outputs.values())
+
+
+LOADERS = {
+    "onnxruntime": load_onnxruntime,
+    "openvino": load_openvino,
+    "eager": load_eager,
+    "jit": load_jit,
+    "compile": load_compile,
+}
 
 
 # --- clocks ------------------------------------------------------------------------------------
@@ -164,16 +228,47 @@ def hello(request: dict[str, Any], content: bytes) -> dict[str, Any]:
     OPTIONS.update(threads=request["threads"], device=request["device"], parent=request["parent"])
     if request["parent"] is not None:
         _end_with_parent(request["parent"], request["main_thread"])
-    pin = request["pin"]
-    if pin is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, [pin])
+    cores, pinned = os.cpu_count(), None
+    if hasattr(os, "sched_getaffinity"):
+        allowed = os.sched_getaffinity(0)
+        cores = len(allowed)
+        if request["pin"]:
+            pinned = max(allowed)  # interrupts tend to be served by the first
+            os.sched_setaffinity(0, [pinned])
     return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "system": platform.platform(),
+        },
+        "processor": processor(),
+        "cores": cores,
+        "pinned": pinned,
+        "governor": _governor(),
     }
+
+
+def processor() -> str:
+    """The processor's name."""
+    names = ("model name", "Model", "Hardware")
+    try:
+        with open("/proc/cpuinfo") as file:
+            lines = [line.partition(":") for line in file]
+    except OSError:
+        lines = []  # not Linux: what Python knows has to do
+    found = {key.strip(): value.strip() for key, _, value in lines}
+    for name in names:
+        if found.get(name):
+            return found[name]
+    return platform.processor() or platform.machine()
+
+
+def _governor() -> str:
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") as file:
+            return file.read().strip()
+    except OSError:
+        return ""  # not told
 
 
 def _end_with_parent(parent: int, main_thread: bool) -> None:

@@ -16,9 +16,8 @@ from onnx import TensorProto, helper
 
 from nas.errors import MeasurementError, TargetError
 from nas.latency import process
-from nas.latency.process import Worker, WorkerLostError
-from nas.latency.target import target_of
-from nas.settings import TargetSettings
+from nas.latency.process import WorkerLostError, start
+from nas.latency.target import Reach
 
 SHAPE = (1, 3, 4, 4)
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1)
@@ -46,19 +45,16 @@ def pointwise(copies=1):
 
 def load(worker, name="one", content=None, **more):
     request = {"do": "load", "name": name, "runtime": "onnxruntime", "shape": SHAPE, "seed": 0}
-    return worker.ask(
-        {**request, "channels_last": False, **more}, content=content or pointwise(), seconds=60
-    )
+    return worker.ask({**request, **more}, content=content or pointwise(), seconds=60)
+
+
+def start_here():
+    return start(Reach(), threads=1, device="cpu", pin=True)
 
 
 @pytest.fixture
-def target():
-    return target_of(TargetSettings())
-
-
-@pytest.fixture
-def worker(target):
-    worker = Worker(target)
+def worker():
+    worker = start_here()
     yield worker
     worker.close()
 
@@ -74,13 +70,11 @@ def no_torch(tmp_path, monkeypatch):
     assert blocked.returncode == 1
 
 
-def test_it_runs_an_onnx_network_without_torch_and_from_any_folder(
-    no_torch, tmp_path, target, monkeypatch
-):
+def test_it_runs_an_onnx_network_without_torch_and_from_any_folder(no_torch, tmp_path, monkeypatch):
     alone = tmp_path / "elsewhere.py"
     shutil.copy(process.WORKER, alone)
     monkeypatch.setattr(process, "WORKER", alone)
-    worker = Worker(target)
+    worker = start_here()
     (output,) = load(worker)["outputs"]
     worker.close()
     image = np.random.RandomState(0).standard_normal(SHAPE).astype(np.float32)
@@ -122,10 +116,10 @@ def test_a_network_that_cannot_be_loaded_is_told_and_the_process_goes_on(worker)
     assert load(worker)["outputs"]
 
 
-def test_a_missing_runtime_is_told(tmp_path, monkeypatch, target):
+def test_a_missing_runtime_is_told(tmp_path, monkeypatch):
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('no onnxruntime here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    worker = Worker(target)
+    worker = start_here()
     with pytest.raises(TargetError, match="runtime must be installed; got no onnxruntime here"):
         load(worker)
     worker.close()
@@ -160,12 +154,12 @@ def test_a_process_that_dies_is_told_with_its_last_words(worker):
         worker.ask({"do": "drop", "names": []}, seconds=60)
 
 
-def test_output_of_a_library_does_not_stand_between_replies(tmp_path, monkeypatch, target):
+def test_output_of_a_library_does_not_stand_between_replies(tmp_path, monkeypatch):
     (tmp_path / "onnxruntime.py").write_text(
         "import os; os.write(1, b'chatter'); raise ImportError('quiet')"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    worker = Worker(target)
+    worker = start_here()
     with pytest.raises(TargetError, match="quiet"):
         load(worker)
     worker.close()
@@ -180,19 +174,22 @@ def test_its_environment_keeps_memory_and_threads(worker):
 
 PARENT = """
 import sys, threading, time
-from nas.latency.process import Worker
-from nas.latency.target import target_of
-from nas.settings import TargetSettings
+from nas.latency.process import start
+from nas.latency.target import Reach
 
-def start():
-    print(Worker(target_of(TargetSettings())).pid, flush=True)
+def here():
+    worker = start(Reach(), threads=1, device="cpu", pin=False)
+    print(worker.pid, flush=True)
+    return worker
 
 def beside():
-    thread = threading.Thread(target=start)
+    kept = []
+    thread = threading.Thread(target=lambda: kept.append(here()))
     thread.start()
     thread.join()
+    return kept
 
-{"main": start, "thread": beside}[sys.argv[1]]()
+kept = {"main": here, "thread": beside}[sys.argv[1]]()
 time.sleep(60)
 """
 

@@ -1,0 +1,169 @@
+"""A user's program that times ONNX files in a given order: phones, and whatever else there is.
+
+The program is called as `PROGRAM ... MANIFEST`, with the path of a JSON file:
+
+    {"format": 1, "threads": 1, "networks": {"NAME": "/path/NAME.onnx"}, "shapes": {"NAME": [...]},
+     "calls": [["NAME", 5], ["NAME", 1], ...]}
+
+It runs each entry of `calls` in that order, so many calls each, and prints one JSON object:
+
+    {"device": "Pixel 8, 1 big core", "cores": 8, "times_ms": [[5 numbers], [1 number], ...]}
+
+So interleaving and the reference beside every candidate survive. `outputs` ({"NAME": [numbers]},
+of the image that `numpy.random.RandomState(0).standard_normal(shape)` gives) is checked where the
+program gives it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.errors import TargetError
+from nas.latency.process import START_SECONDS, WorkerLostError
+from nas.latency.target import Reach
+
+WARM_CALLS = 5
+
+
+class CommandWorker:
+    """Answers the requests of `nas.latency.worker` by calling the user's program."""
+
+    def __init__(self, reach: Reach, *, threads: int) -> None:
+        self._command, self._threads = list(reach.command), threads
+        self._folder = Path(tempfile.mkdtemp(prefix="latency-nas-"))
+        self._files: dict[str, str] = {}
+        self._shapes: dict[str, list[int]] = {}
+        try:
+            said = self._run([], START_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+        self.facts: dict[str, Any] = {
+            "versions": {"program": reach.name},
+            "processor": said.get("device", "unknown"),
+            "cores": said.get("cores", threads),
+            "pinned": None,
+            "governor": "",
+        }
+
+    @property
+    def pid(self) -> int:
+        """See `nas.latency.process.Asked.pid`."""
+        return 0
+
+    def ask(
+        self, request: dict[str, Any], *, content: bytes = b"", seconds: float
+    ) -> dict[str, Any]:
+        """See `nas.latency.process.Asked.ask`."""
+        if request["do"] == "load":
+            return self._load(request, content, seconds)
+        if request["do"] == "time":
+            return self._time(request, seconds)
+        assert request["do"] == "drop"
+        for name in request["names"]:
+            Path(self._files.pop(name)).unlink(missing_ok=True)
+        return {}
+
+    def _load(self, request: dict[str, Any], content: bytes, seconds: float) -> dict[str, Any]:
+        name = request["name"]
+        path = self._folder / f"{name}.onnx"
+        path.write_bytes(content)
+        self._files[name], self._shapes[name] = str(path), list(request["shape"])
+        said = self._run([(name, 1), (name, WARM_CALLS)], seconds)
+        output = said.get("outputs", {}).get(name)
+        return {
+            "outputs": None if output is None else [_encoded(output)],
+            "ns": min(said["times_ms"][1]) * 1e6,
+            "version": str(said.get("version", self._command[0])),
+        }
+
+    def _time(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        repeats, reference = request["repeats"], request["reference"]
+        calls, turns = [], []
+        for number, names in enumerate(request["schedule"]):
+            for name in names:
+                turns.append((number, name))
+                calls += [
+                    (reference, repeats[reference]),
+                    (name, 1),
+                    (name, repeats[name]),
+                    (name, repeats[name]),
+                    (reference, repeats[reference]),
+                ]
+        times = iter(self._run(calls, seconds)["times_ms"])
+        samples = []
+        for number, name in turns:
+            before, _, first, second, after = (_group(next(times)) for _ in range(5))
+            samples.append([number, name, before, [first, second], after])
+        return {"samples": samples, "states": []}
+
+    def _run(self, calls: list[tuple[str, int]], seconds: float) -> dict[str, Any]:
+        manifest = self._folder / "manifest.json"
+        value = {
+            "format": 1,
+            "threads": self._threads,
+            "networks": self._files,
+            "shapes": {name: self._shapes[name] for name in self._files},
+            "calls": calls,
+        }
+        manifest.write_text(json.dumps(value))
+        try:
+            done = subprocess.run(
+                [*self._command, str(manifest)], capture_output=True, text=True, timeout=seconds
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._lost(f"no answer within {seconds:.0f} s") from error
+        except OSError as error:
+            raise TargetError(
+                f"target.command: must be a program that starts; got {self._command[0]}: "
+                f"{error.strerror}; allowed: its path and arguments"
+            ) from error
+        if done.returncode:
+            words = done.stderr.strip().splitlines() or [""]
+            raise self._lost(f"exit status {done.returncode}: {words[-1][:300]}")
+        return self._checked(done.stdout, calls)
+
+    def _checked(self, text: str, calls: list[tuple[str, int]]) -> dict[str, Any]:
+        try:
+            said = json.loads(text)
+        except ValueError as error:
+            raise self._lost(f"no JSON object: {text[:80]!r}") from error
+        if not isinstance(said, dict):
+            raise self._lost(f"no JSON object: {text[:80]!r}")
+        times = said.get("times_ms", [])
+        counts = [len(one) if isinstance(one, list) else 0 for one in times]
+        wanted = [count for _, count in calls]
+        if counts != wanted:
+            raise self._lost(f"times of {counts[:8]} calls, where {wanted[:8]} were asked for")
+        flat = [one for group in times for one in group]
+        if not all(isinstance(one, int | float) and 0 < one < float("inf") for one in flat):
+            raise self._lost("times that are not above 0")
+        return said
+
+    def _lost(self, what: str) -> WorkerLostError:
+        return WorkerLostError(
+            f"target.command {' '.join(self._command)[:80]}: must print the times asked for; "
+            f"got {what}"
+        )
+
+    def close(self) -> None:
+        """See `nas.latency.process.Asked.close`."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _group(times: list[float]) -> list[Any]:
+    walls = [ms * 1e6 for ms in times]
+    return [sum(walls), 0, 0, walls]
+
+
+def _encoded(values: list[float]) -> dict[str, Any]:
+    array = np.asarray(values, np.float32).ravel()
+    return {"shape": [array.size], "data": base64.b64encode(array.tobytes()).decode()}

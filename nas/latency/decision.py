@@ -1,0 +1,48 @@
+"""Whether a measured network keeps a limit: by its interval, not by its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nas.outcome import Latency
+
+Verdict = Literal["kept", "broken", "unresolved"]
+
+EQUAL = 1.025
+"""Two networks whose ratio is within 2.5 % are equally fast: copies of one network in one process
+differ by 1-3 %."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A limit on latency: milliseconds, or the ratio to the reference network.
+
+    Units: ms wall clock. Against the reference itself `ratio` is `EQUAL`: no slower than that.
+    """
+
+    ms: float | None = None
+    ratio: float | None = None
+
+
+def verdict(latency: Latency, *bounds: Bound) -> Verdict:
+    """Kept if every bound is above the interval, broken if one is below it, else unresolved.
+
+    The reference network keeps any ratio from 1 on by definition.
+    """
+    found = [_one(latency, bound) for bound in bounds]
+    if "broken" in found:
+        return "broken"
+    return "unresolved" if "unresolved" in found else "kept"
+
+
+def _one(latency: Latency, bound: Bound) -> Verdict:
+    for limit, low, high in (
+        (bound.ms, latency.low, latency.high),
+        (bound.ratio, latency.ratio_low, latency.ratio_high),
+    ):
+        if limit is not None and low > limit:
+            return "broken"
+        if limit is not None and high > limit:
+            return "unresolved"
+    return "kept"

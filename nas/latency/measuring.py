@@ -1,0 +1,173 @@
+"""One measurement: networks run interleaved at one or more seats, and what that brought."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from nas.latency import lease
+from nas.latency.protocol import (
+    FEWEST_QUIET,
+    Level,
+    Ratio,
+    Sample,
+    Spread,
+    estimate,
+    estimate_tail,
+    is_quiet,
+    repeats_for,
+    rounds_for,
+    schedule,
+    spread_of,
+)
+from nas.latency.runtimes import Prepared
+from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+
+ATTEMPTS = 3
+"""Schedules run at most until every candidate has enough quiet samples."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one measurement brought, per seat: samples, the quiet floor; states of the machine.
+
+    Units: floors in ns; `waited` (for the lease) and `seconds` (in all).
+    """
+
+    level: Level
+    samples: tuple[tuple[Sample, ...], ...]
+    floors: tuple[float, ...]
+    reference_ns: tuple[float, ...]
+    states: tuple[dict[str, float], ...]
+    waited: float
+    seconds: float
+    statistic: str
+
+    def of(self, name: str) -> list[list[Sample]]:
+        """The samples of one network, process by process."""
+        return [[one for one in process if one.name == name] for process in self.samples]
+
+    def ratio(self, name: str, spread: Spread) -> Ratio:
+        """A network's ratio to the reference, by the statistic."""
+        if self.statistic == "p95":
+            return estimate_tail(self.of(name), process_sd=spread.deviation)
+        return estimate(self.of(name), self.floors, process_sd=spread.deviation)
+
+    def spread(self, name: str) -> Spread:
+        """What a network's processes say about the deviation between processes."""
+        return spread_of(self.of(name), self.floors)
+
+    @property
+    def reference_ms(self) -> float:
+        """Wall clock of a reference call in this run."""
+        return statistics.median(self.reference_ns) / 1e6
+
+    def __add__(self, other: Run) -> Run:
+        """Both together: the same processes, more turns."""
+        return Run(
+            level=other.level,
+            samples=tuple(a + b for a, b in zip(self.samples, other.samples, strict=True)),
+            floors=other.floors,
+            reference_ns=other.reference_ns,
+            states=self.states + other.states,
+            waited=self.waited + other.waited,
+            seconds=self.seconds + other.seconds,
+            statistic=self.statistic,
+        )
+
+
+def measure(
+    seats: Sequence[Seat],
+    networks: Mapping[str, Prepared],
+    *,
+    level: Level,
+    statistic: str,
+    rng: random.Random,
+) -> Run:
+    """Run networks at every seat, one seat after the other, under one lease.
+
+    Without networks the reference's hidden duplicate runs alone.
+
+    Raises:
+        MeasurementError: a network cannot be loaded, or a process was lost time and again.
+    """
+    started = time.perf_counter()
+    for seat in seats:
+        seat.load(networks)
+    target = seats[0].target
+    samples: list[tuple[Sample, ...]] = []
+    states: list[dict[str, float]] = []
+    with lease.exclusive(target.device) if target.leased else nullcontext(0.0) as waited:
+        for seat in seats:
+            mine, seen = _measure_at(seat, networks, level, rng)
+            samples.append(tuple(mine))
+            states += seen
+    return Run(
+        level=level,
+        samples=tuple(samples),
+        floors=tuple(seat.floor for seat in seats),
+        reference_ns=tuple(
+            seat.reference_ns(statistic, mine) for seat, mine in zip(seats, samples, strict=True)
+        ),
+        states=tuple(states),
+        waited=waited,
+        seconds=time.perf_counter() - started,
+        statistic=statistic,
+    )
+
+
+def _measure_at(
+    seat: Seat, networks: Mapping[str, Prepared], level: Level, rng: random.Random
+) -> tuple[list[Sample], list[dict[str, float]]]:
+    samples: list[Sample] = []
+    states: list[dict[str, float]] = []
+    wanted = list(networks) or [DUPLICATE]
+    for _ in range(ATTEMPTS):
+        plan, repeats = _plan(seat, wanted, level, rng)
+        turns, seen = seat.time(networks, plan, repeats)
+        samples += turns
+        states += seen
+        quiet = [one.name for one in samples if is_quiet(one, seat.floor)]
+        wanted = [name for name in wanted if quiet.count(name) < FEWEST_QUIET]
+        if not wanted:
+            break
+    return samples, states
+
+
+def _plan(
+    seat: Seat, names: Sequence[str], level: Level, rng: random.Random
+) -> tuple[list[list[str]], dict[str, int]]:
+    """Every candidate in every round, the reference's duplicate at least in every second."""
+    repeats = {name: repeats_for(seat.call_ns[name]) for name in {*names, REFERENCE, DUPLICATE}}
+    beside = 2 * repeats[REFERENCE] * seat.call_ns[REFERENCE]
+    turns = [(2 * repeats[name] + 1) * seat.call_ns[name] + beside for name in names]
+    plan = schedule(names, rounds_for(statistics.mean(turns), level), rng)
+    if DUPLICATE not in names:
+        for turn in plan[::2]:
+            turn.insert(rng.randint(0, len(turn)), DUPLICATE)
+    return plan, repeats
+
+
+def disturbance(run: Run, name: str) -> dict[str, Any]:
+    """What stood in the way while a network was timed.
+
+    Share of timed groups that were preempted, minor faults of a call, the lowest frequency and the
+    highest temperature and load of all rounds where the system tells.
+    """
+    groups = [group for process in run.of(name) for one in process for group in one.calls]
+    calls = sum(len(group.walls) for group in groups)
+    found: dict[str, Any] = {
+        "preempted_share": sum(group.switches > 0 for group in groups) / len(groups),
+        "faults_per_call": sum(group.faults for group in groups) / calls,
+        "lease_seconds": run.waited,
+    }
+    for key, pick in (("mhz", min), ("celsius", max), ("load", max)):
+        values = [state[key] for state in run.states if key in state]
+        if values:
+            found[key] = pick(values)
+    return found

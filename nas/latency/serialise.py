@@ -1,0 +1,117 @@
+"""A module in eval mode and an example input to the bytes a worker's loader reads."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+from nas.errors import MeasurementError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+OPSET = 17
+
+
+def to_onnx(module: nn.Module, example: torch.Tensor) -> bytes:
+    """ONNX with the example's batch as the only one, by torch's quick exporter (0.2 s).
+
+    Raises:
+        MeasurementError: an operator of the module has no ONNX form; which.
+    """
+    import torch
+
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the quick exporter is deprecated
+        try:
+            torch.onnx.export(
+                module,
+                (example,),
+                file,  # type: ignore[arg-type]  # the quick exporter writes to files too
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=["output"],
+            )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            raise MeasurementError(
+                f"ONNX export: every operator must have an ONNX form; got {_line(error)}; "
+                "allowed: another runtime (eager)"
+            ) from error
+    return file.getvalue()
+
+
+def to_pickle(module: nn.Module, example: torch.Tensor) -> bytes:
+    """The module itself.
+
+    Raises:
+        MeasurementError: its class cannot be imported by name in another process.
+    """
+    import pickle
+
+    import torch
+
+    file = io.BytesIO()
+    try:
+        torch.save(module, file)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise MeasurementError(
+            "torch runtime: the module must be picklable to reach the measuring process; got "
+            f"{type(module).__name__}: {_line(error)}; allowed: classes of an importable file, or "
+            "another runtime (onnxruntime)"
+        ) from error
+    return file.getvalue()
+
+
+def to_script(module: nn.Module, example: torch.Tensor) -> bytes:
+    """TorchScript, traced and frozen.
+
+    Raises:
+        MeasurementError: the module cannot be traced.
+    """
+    import torch
+
+    file = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that TorchScript is deprecated, and about constants
+        try:
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                module, example, check_trace=False
+            )
+            torch.jit.save(torch.jit.freeze(traced), file)
+        except RuntimeError as error:
+            raise MeasurementError(
+                f"runtime jit: the module must be traceable; got {_line(error)}; "
+                "allowed: another runtime (eager)"
+            ) from error
+    return file.getvalue()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """Batch normalisation folded into the convolution right before it, in place.
+
+    Only inside `nn.Sequential`, where "right before" is certain.
+    """
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for part in list(module.modules()):
+        if not isinstance(part, nn.Sequential):
+            continue
+        last: str | None = None
+        for name, layer in list(part.named_children()):
+            before = None if last is None else getattr(part, last)
+            if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
+                assert last is not None
+                setattr(part, last, fuse_conv_bn_eval(before, layer))
+                delattr(part, name)
+            else:
+                last = name
+    return module

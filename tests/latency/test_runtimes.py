@@ -1,0 +1,134 @@
+"""The contract every runtime keeps: eager's outputs, a time for each call, a clear refusal."""
+
+import importlib.util
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.errors import MeasurementError
+from nas.latency.instrument import Instrument
+from nas.latency.runtimes import RUNTIMES, prepare
+from nas.latency.seat import Seat
+from nas.latency.serialise import fold
+from nas.latency.subject import Subject, module_of, subject
+from nas.latency.target import target_of
+from nas.settings import RUNTIMES as NAMED
+from nas.settings import TargetSettings
+
+NETWORK = Architecture(
+    input=(3, 16, 16),
+    stem=StemSpec(24, stride=1, pool=False),
+    units=(
+        UnitSpec("shuffle_v1", 48, stride=2, groups=3, expansion=4),
+        UnitSpec("shuffle_v2", 96, stride=2),
+        UnitSpec("sandglass", 96, expansion=6),
+    ),
+    head=HeadSpec(32),
+    classes=10,
+)
+
+
+def available(name):
+    if name == "compile":
+        return shutil.which("g++") is not None
+    return importlib.util.find_spec(RUNTIMES[name].package) is not None
+
+
+SLOW = {"compile"}
+RUNS = [
+    pytest.param(
+        name,
+        marks=[
+            pytest.mark.skipif(not available(name), reason=f"{name} is not installed"),
+            *([pytest.mark.slow] if name in SLOW else []),
+        ],
+    )
+    for name in RUNTIMES
+]
+
+
+@pytest.fixture
+def seats():
+    made = []
+
+    def make(network, **settings):
+        target = target_of(TargetSettings(**settings))
+        made.append(Seat(target, {"reference": prepare(subject(network), target)}))
+        return made[-1]
+
+    yield make
+    for seat in made:
+        seat.close()
+
+
+def test_every_runtime_a_setting_may_name_is_there():
+    assert set(RUNTIMES) == set(NAMED)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_gives_eagers_outputs_and_a_time_for_every_call(name, seats):
+    seat = seats(NETWORK, runtime=name)
+    seat.load({})  # raises unless the outputs are eager's
+    samples, _ = seat.time({}, [["reference"]] * 3, {"reference": 2})
+    assert len(samples) == 3
+    for sample in samples:
+        for group in (sample.before, *sample.calls, sample.after):
+            assert group.clock > 0
+            assert len(group.walls) == 2
+    assert seat.facts["versions"]["runtime"].split()[1][0].isdigit()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_its_clock_sees_the_work(name):
+    # A clock that looks at another thread than the one that works sees next to nothing.
+    square = Subject("square", (64, 32, 32), lambda: nn.Conv2d(64, 64, 5, padding=2))
+    point = Subject("point", (64, 32, 32), lambda: nn.Conv2d(64, 64, 1))
+    with Instrument(target_of(TargetSettings(runtime=name)), reference=point) as instrument:
+        assert instrument.measure(square).ratio > 3  # 25 times the multiply-adds
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"runtime": "eager", "memory_format": "channels_last"},
+        {"runtime": "eager", "folded": True},
+        {"runtime": "eager", "dtype": "bfloat16"},
+        {"runtime": "jit", "memory_format": "channels_last"},
+        {"runtime": "onnxruntime", "batch_size": 3},
+    ],
+)
+def test_every_form_of_a_network_gives_eagers_outputs(settings, seats):
+    seats(NETWORK, **settings).load({})
+
+
+def test_folding_removes_the_normalisation_and_keeps_the_outputs():
+    module = module_of(subject(NETWORK))
+    image = torch.randn(1, 3, 16, 16)
+    with torch.no_grad():
+        expected = module(image)
+        folded = fold(module)
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+        torch.testing.assert_close(folded(image), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_module_of_a_class_that_cannot_be_imported_is_told():
+    class Hidden(nn.Module):
+        def forward(self, x):
+            return x
+
+    target = target_of(TargetSettings(runtime="eager"))
+    with pytest.raises(MeasurementError, match="must be picklable to reach the measuring process"):
+        prepare(Subject("hidden", (1, 4, 4), Hidden), target)
+
+
+def test_a_module_that_gives_no_tensors_is_told():
+    class Structured(nn.Module):
+        def forward(self, x):
+            return {"a": {"b": [x]}}
+
+    target = target_of(TargetSettings(runtime="jit"))
+    with pytest.raises(MeasurementError, match="must give tensors"):
+        prepare(Subject("structured", (1, 4, 4), Structured), target)
