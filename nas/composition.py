@@ -77,7 +77,7 @@ def compose_parts(settings: Settings) -> Parts:
         {} if table is not None else {"input": facts.input, "classes": facts.classes}
     )
     space = make_space(settings.space, **given)
-    named = partial(resolve, input=space.input, classes=space.classes)
+    named = partial(resolve, input=space.input, classes=space.classes, folder=settings.study.folder)
     limits = _limits(settings, named)
     reference = named(settings.objective.reference) if table is None else None
     compared = [x.network for x in limits if x.quantity == "latency" and x.network]

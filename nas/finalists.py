@@ -28,6 +28,7 @@ def finalists(
     worker: WorkerProcess | None,
     seconds: Callable[[], float],
     signal: int | None,
+    problems: tuple[str, ...] = (),
 ) -> SearchResult:
     """What the study found. Test images are seen here for the first time, if there is a `worker`
     to see them.
@@ -52,6 +53,7 @@ def finalists(
         noise=noise,
         seconds=seconds(),
         signal=signal,
+        problems=problems,
     )
 
 

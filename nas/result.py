@@ -30,7 +30,8 @@ class SearchResult:
     `winners` holds up to three feasible networks, the best first (equal accuracy within `noise`:
     the lower latency, then fewer multiply-adds), or for the pareto objective the whole front by
     falling accuracy. `baseline` is the test accuracy of a logistic regression. `reason` is why
-    the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did.
+    the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did,
+    `problems` what went wrong beside the study (its mirror in MLflow), one sentence each.
     """
 
     study: str
@@ -44,6 +45,7 @@ class SearchResult:
     noise: float
     seconds: float
     signal: int | None = None
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from nas.composition import UNMEASURED_MS, Parts, compose_parts, make_examiner
 from nas.errors import SettingsError, StudyError
@@ -30,6 +31,7 @@ from nas.study.weights import BestWeights
 
 if TYPE_CHECKING:
     from nas.latency.instrument import Instrument
+    from nas.tracking import MlflowMirror
 
 
 def search(*overrides: str, config_dir: str | Path | None = None) -> SearchResult:
@@ -69,7 +71,9 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
         settings = replace(settings, study=replace(settings.study, name=name))
         parts = replace(parts, settings=settings)
         storage = StudyStorage.create(
-            folder / name, parts.objective.directions, {**_facts(parts), "nas.command": command}
+            folder / name,
+            parts.objective.directions,
+            {**_facts(parts), "nas.command": command, "nas.identity": uuid4().hex},
         )
         write(settings, storage.path / "settings.yaml")
         return _run(
@@ -161,7 +165,8 @@ def _run(
         stack.callback(lock.release)
         log = EventLog(storage.path / "log.jsonl")
         stack.callback(log.close)
-        told = [log, *_mirror(parts, storage), *listeners]
+        mirror = _mirror(parts, storage)
+        told: list[Listener] = [log, *([mirror] if mirror else []), *listeners]
         past = storage.records()
         info = _info(parts, storage, command=command, resumed=bool(past))
         for listener in told:
@@ -192,6 +197,7 @@ def _run(
             worker=None if stopped.reason == "signal" or parts.table else worker,
             seconds=lambda: time.perf_counter() - began,
             signal=signals.number,
+            problems=tuple(mirror.problems) if mirror else (),
         )
 
 
@@ -287,12 +293,12 @@ def instrument_of(parts: Parts, stack: ExitStack) -> Instrument | None:
     return stack.enter_context(Instrument(target, reference=parts.yardstick))
 
 
-def _mirror(parts: Parts, storage: StudyStorage) -> list[Listener]:
+def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:
     if not parts.settings.tracking.enabled:
-        return []
+        return None
     from nas.tracking import MlflowMirror
 
-    return [MlflowMirror(parts.settings.tracking.uri, runs=storage.path.parent, study=storage.name)]
+    return MlflowMirror(parts.settings.tracking.uri, runs=storage.path.parent, study=storage.name)
 
 
 def _info(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool) -> StudyInfo:
@@ -308,4 +314,5 @@ def _info(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool) -
         trials=parts.settings.study.trials,
         resumed=resumed,
         command=command,
+        identity=storage.get("nas.identity") or "",
     )
