@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.objective import Limit, Objective, noise_of, rank
+from nas.outcome import Costs, Evaluation, Latency, Outcome
+
+NETWORK = Architecture(
+    (1, 8, 8), StemSpec(24, stride=1, pool=False), (UnitSpec("shuffle_v2", 48),), HeadSpec(), 10
+)
+
+
+def latency(*, ms: float = 2.0, high: float = 2.1, ratio: float = 1.0) -> Latency:
+    return Latency(
+        ms=ms, low=2 * ms - high, high=high, ratio=ratio, ratio_low=ratio, ratio_high=ratio,
+        statistic="median", clock="wall", status="RESOLVED", target="t", reference="r",
+        reference_ms=2.0, rounds=8, processes=1, seconds=0.1,
+    )  # fmt: skip
+
+
+def outcome(
+    accuracy: float, *, ms: float = 2.0, multiply_adds: int = 100, feasible: bool = True
+) -> Outcome:
+    return Outcome(
+        "evaluated", NETWORK, Costs(multiply_adds, 10, 10), latency(ms=ms, high=ms),
+        Evaluation(accuracy, 0.1, 1.0, 0), feasible=feasible,
+    )  # fmt: skip
+
+
+def test_a_number_is_compared_with_the_upper_bound_of_the_interval() -> None:
+    limit = Limit("latency", 2.05)
+    found = limit.violation("x", None, latency(ms=2.0, high=2.1))
+    assert found == pytest.approx(math.log(2.1 / 2.05))
+
+
+def test_a_network_as_fast_as_the_reference_within_the_floor_keeps_its_limit() -> None:
+    limit = Limit("latency", None, "shufflenet_v2_x0_5", "abc")
+    at_floor = limit.violation("x", None, latency(ratio=1.025))
+    above = limit.violation("x", None, latency(ratio=1.03))
+    assert at_floor is not None
+    assert above is not None
+    assert at_floor <= 0 < above
+
+
+def test_the_network_a_limit_came_from_keeps_it_whatever_was_measured() -> None:
+    limit = Limit("latency", None, "shufflenet_v2_x0_5", "abc")
+    assert limit.violation("abc", None, latency(ratio=1.2)) == 0
+
+
+def test_violations_of_any_unit_are_shares_of_their_limits() -> None:
+    objective = Objective(
+        "constrained", limits=(Limit("multiply_adds", 100.0), Limit("latency", 1.0))
+    )
+    found = objective.violations("x", Costs(200, 1, 1), latency(ms=2.0, high=2.0))
+    assert found["multiply_adds"] == pytest.approx(found["latency"]) == pytest.approx(math.log(2))
+
+
+def test_an_unknown_limit_is_not_kept() -> None:
+    objective = Objective(
+        "constrained", limits=(Limit("multiply_adds", 100.0), Limit("latency", 1.0))
+    )
+    assert not objective.keeps(objective.violations("x", Costs(50, 1, 1), None))
+
+
+def test_weighted_is_accuracy_at_the_limit_and_falls_by_the_exponent_beyond_it() -> None:
+    # Tan et al. 2019, sec. 3: accuracy x (latency / L) ^ w with w = -0.07; at twice the limit the
+    # accuracy counts 2 ^ -0.07 = 0.9526 of itself.
+    objective = Objective("weighted", soft=(Limit("latency", 2.0),), exponents=(-0.07,))
+    at = objective.values(outcome(0.9, ms=2.0), chance=0.1, unmeasured_ms=9.0)
+    beyond = objective.values(outcome(0.9, ms=4.0), chance=0.1, unmeasured_ms=9.0)
+    assert at == pytest.approx((0.9,))
+    assert beyond[0] / at[0] == pytest.approx(0.95264, abs=1e-5)
+
+
+def test_pareto_tells_a_refused_candidate_chance_and_twice_the_reference() -> None:
+    objective = Objective("pareto", quantities=("accuracy", "latency", "multiply_adds"))
+    refused = Outcome("refused", NETWORK, Costs(300, 10, 10))
+    assert objective.values(refused, chance=0.1, unmeasured_ms=4.0) == (0.1, 4.0, 300.0)
+    assert objective.directions == ("maximize", "minimize", "minimize")
+
+
+def test_of_equal_accuracy_the_faster_network_ranks_first_then_the_smaller() -> None:
+    trials = [
+        (0, outcome(0.95, ms=3.0)),
+        (1, outcome(0.96, ms=2.0, multiply_adds=200)),
+        (2, outcome(0.955, ms=2.0, multiply_adds=100)),
+        (3, outcome(0.90, ms=0.5)),
+        (4, outcome(0.99, ms=0.1, feasible=False)),
+    ]
+    assert [number for number, _ in rank(trials, noise=0.011)] == [2, 1, 0, 3]
+    assert [number for number, _ in rank(trials, noise=0.0)] == [1, 2, 0, 3]
+
+
+def test_noise_is_the_standard_error_of_a_counted_share() -> None:
+    # sqrt(0.95 x 0.05 / 400) = 0.0109
+    assert noise_of(0.95, 400) == pytest.approx(0.0109, abs=1e-4)
