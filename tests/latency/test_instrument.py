@@ -10,6 +10,7 @@ from torch import nn
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import MeasurementError, SettingsError
+from nas.latency.decision import EQUAL, Bound
 from nas.latency.instrument import Instrument
 from nas.latency.subject import Subject
 from nas.latency.target import target_of
@@ -121,6 +122,40 @@ def test_the_tail_is_measured_by_the_wall():
 def test_an_unknown_statistic_is_refused():
     with pytest.raises(SettingsError, match=r"latency_statistic: .* allowed: median, p95"):
         Instrument(target_of(TargetSettings()), reference=REFERENCE, statistic="mean")
+
+
+def test_a_clear_case_is_settled_by_one_process(instrument):
+    found = instrument.settle(network(16), Bound(ratio=EQUAL))
+    assert found.conditions["verdict"] == "broken"
+    assert found.processes == 1
+    assert instrument.settle(network(16), Bound(ms=1e6)).conditions["verdict"] == "kept"
+
+
+@pytest.mark.slow
+def test_a_close_case_is_measured_further_and_then_called_what_it_is():
+    target = target_of(TargetSettings())
+    with Instrument(target, reference=network(6), second=network(1)) as instrument:
+        rough = instrument.measure(network(7))
+        found = instrument.settle(network(7), Bound(ratio=rough.ratio))
+    assert found.processes == 5
+    assert found.conditions["verdict"] in ("kept", "broken", "unresolved")
+    assert found.rounds >= 8
+    assert "second_reference_drift" in found.conditions
+    assert found.ratio == pytest.approx(rough.ratio, rel=0.3)
+
+
+def test_a_later_instrument_starts_from_what_is_stored(tmp_path):
+    target = target_of(TargetSettings())
+    networks = [network(depth, width=32) for depth in (1, 2, 3, 4, 5)]
+    with Instrument(target, reference=REFERENCE, folder=tmp_path) as first:
+        measured = first.measure_many(networks)
+        assert first.measure(networks[0]).seconds == 0  # known by now
+    with Instrument(target, reference=REFERENCE, folder=tmp_path) as later:
+        found = [later.measure(one) for one in networks]
+        if not later.notes:  # else the machine is not what it was, and that was said
+            assert [one.seconds > 0 for one in found] == [True] * 3 + [False] * 2
+            assert found[4].ratio == measured[4].ratio
+            assert found[4].ms == pytest.approx(found[4].ratio * found[4].reference_ms)
 
 
 @pytest.fixture(scope="module")

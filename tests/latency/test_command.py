@@ -1,0 +1,159 @@
+"""A user's program that times ONNX files in the order it is given."""
+
+import json
+import sys
+
+import pytest
+
+from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.errors import MeasurementError, SettingsError, TargetError
+from nas.latency.instrument import Instrument
+from nas.latency.target import target_of
+from nas.settings import TargetSettings
+
+PROGRAM = """
+import json, os, sys
+manifest = json.load(open(sys.argv[-1]))
+with open(os.environ["SEEN"], "a") as file:
+    file.write(json.dumps(manifest) + "\\n")
+times = []
+for name, count in manifest["calls"]:
+    # As long as the file is: a network of twice the weights takes twice the time.
+    times.append([os.path.getsize(manifest["networks"][name]) / 1e4] * count)
+answer = {"device": "board", "cores": 4, "times_ms": times}
+"""
+
+REAL = """
+import json, sys, time
+import numpy, onnxruntime
+manifest = json.load(open(sys.argv[-1]))
+run, outputs = {}, {}
+for name, path in manifest["networks"].items():
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = numpy.random.RandomState(0).standard_normal(manifest["shapes"][name])
+    run[name] = (session, {"image": image.astype("float32")})
+    outputs[name] = session.run(None, run[name][1])[0].ravel().tolist()
+times = []
+for name, count in manifest["calls"]:
+    session, feed = run[name]
+    group = []
+    for _ in range(count):
+        start = time.perf_counter()
+        session.run(None, feed)
+        group.append((time.perf_counter() - start) * 1e3)
+    times.append(group)
+answer = {"device": "board", "cores": 4, "times_ms": times, "outputs": outputs}
+"""
+
+
+def network(depth):
+    return Architecture(
+        input=(1, 8, 8),
+        stem=StemSpec(24, stride=1, pool=False),
+        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
+        head=HeadSpec(),
+        classes=10,
+    )
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Settings whose command is a program with these last lines."""
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+
+    def write(last="print(json.dumps(answer))", body=PROGRAM):
+        path = tmp_path / "measure_on_board.py"
+        path.write_text(body + last)
+        return TargetSettings(where="command", command=[sys.executable, str(path)])
+
+    return write
+
+
+def test_its_times_are_what_is_reported(program, tmp_path):
+    target = target_of(program())
+    assert target.where == "command:measure_on_board.py"
+    assert target.machine == "board-4c"
+    assert target.clock == "wall"
+    with Instrument(target, reference=network(2)) as instrument:
+        found = instrument.measure(network(12))
+        sizes = json.loads((tmp_path / "seen").read_text().splitlines()[-1])["networks"]
+    assert found.ratio > 2
+    assert found.ms == pytest.approx(found.ratio * found.reference_ms)
+    assert len(sizes) == 3  # the reference, its duplicate and the candidate
+    # Nothing of the candidates is left.
+    assert not any(map(__import__("os").path.exists, sizes.values()))
+
+
+def test_every_turn_stands_between_two_reference_calls(program, tmp_path):
+    with Instrument(target_of(program()), reference=network(2)) as instrument:
+        instrument.measure(network(12))
+    calls = json.loads((tmp_path / "seen").read_text().splitlines()[-1])["calls"]
+    assert len(calls) % 5 == 0
+    candidates = set()
+    for turn in range(0, len(calls), 5):
+        before, untimed, first, second, after = calls[turn : turn + 5]
+        assert before == after
+        assert before[0] == "reference"
+        assert untimed == [first[0], 1]
+        assert first == second
+        candidates.add(first[0])
+    assert candidates == {"duplicate", network(12).fingerprint}
+
+
+def test_a_program_that_really_runs_the_networks_is_checked_against_eager(program):
+    settings = program(body=REAL)
+    with Instrument(target_of(settings), reference=network(2)) as instrument:
+        assert instrument.measure(network(12)).ratio > 1.5
+    lying = program(
+        "outputs = {n: [v + 1 for v in o] for n, o in outputs.items()}\n"
+        "print(json.dumps({**answer, 'outputs': outputs}))",
+        body=REAL,
+    )
+    with pytest.raises(MeasurementError, match="outputs must be eager's"):
+        Instrument(target_of(lying), reference=network(2))
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("print('hello')", "no JSON object: 'hello"),
+        ("print('[1]')", "no JSON object"),
+        ("sys.exit('the phone is locked')", "exit status 1: the phone is locked"),
+    ],
+)
+def test_a_program_that_prints_nonsense_or_fails_is_told_before_anything_starts(
+    program, last, told
+):
+    with pytest.raises(TargetError, match=told):
+        target_of(program(last))
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        ("answer['times_ms'] = [[-1.0] * len(t) for t in times]", "times that are not above 0"),
+        ("answer['times_ms'] = [[float('nan')] * len(t) for t in times]", "not above 0"),
+        ("answer['times_ms'] = [['fast'] * len(t) for t in times]", "not above 0"),
+        ("answer['times_ms'] = times[:-1]", "where .* were asked for"),
+    ],
+)
+def test_impossible_times_are_told(program, last, told):
+    settings = program(f"{last}\nprint(json.dumps(answer))")
+    with pytest.raises(MeasurementError, match=told):
+        Instrument(target_of(settings), reference=network(2))
+
+
+def test_a_program_that_is_not_there_is_told():
+    settings = TargetSettings(where="command", command=["/nowhere/measure"])
+    with pytest.raises(TargetError, match="must be a program that starts; got /nowhere/measure"):
+        target_of(settings)
+
+
+def test_a_command_without_a_program_is_a_settings_error():
+    with pytest.raises(SettingsError, match=r"target.command"):
+        TargetSettings(where="command")
+
+
+def test_a_torch_runtime_cannot_be_sent_elsewhere():
+    with pytest.raises(SettingsError, match=r"target.where=command sends ONNX files"):
+        TargetSettings(where="command", command=["x"], runtime="eager")

@@ -1,0 +1,172 @@
+"""What was measured stays, also beside damage; later studies start from it and check it."""
+
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from nas.errors import MeasurementError
+from nas.latency.measuring import Run
+from nas.latency.memory import CHECKS, Memory
+from nas.latency.protocol import SCREEN, Group, Sample, Spread
+from nas.latency.store import Store
+from nas.outcome import Latency
+
+VERSIONS = {"runtime": "onnxruntime 1"}
+
+
+def latency(ratio=1.5, target="t", reference="r"):
+    return Latency(
+        ms=ratio, low=ratio / 1.04, high=ratio * 1.04, ratio=ratio, ratio_low=ratio / 1.04,
+        ratio_high=ratio * 1.04, statistic="median", clock="wall", status="RESOLVED",
+        target=target, reference=reference, reference_ms=1.0, rounds=8, processes=1, seconds=1.0,
+        conditions={"threads": 1},
+    )  # fmt: skip
+
+
+def samples(ratio=1.5, count=10, name="a"):
+    reference, candidate = Group(100.0, 0, 1, (90.0, 110.0)), Group(100.0 * ratio, 1, 0, (150.0,))
+    return [Sample(name, reference, (candidate, candidate), reference)] * count
+
+
+def add(store, found, network="a", versions=VERSIONS):
+    store.add(found, network=network, level="screen", versions=versions, samples=[samples()])
+
+
+def latest(store, network="a", target="t", reference="r", versions=VERSIONS):
+    return store.latest(
+        target=target, network=network, reference=reference, statistic="median", versions=versions
+    )
+
+
+def test_a_measurement_comes_back_with_its_raw_times(tmp_path):
+    add(Store(tmp_path), latency())
+    again = Store(tmp_path)
+    assert latest(again).latency == latency()
+    assert again.raw(target="t", network="a") == [samples()]
+
+
+def test_the_newest_counts(tmp_path):
+    store = Store(tmp_path)
+    add(store, latency(1.5))
+    add(store, latency(1.6))
+    assert latest(store).latency.ratio == 1.6
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": "u"},
+        {"network": "b"},
+        {"reference": "s"},
+        {"versions": {"runtime": "onnxruntime 2"}},
+    ],
+)
+def test_numbers_of_other_circumstances_are_not_mixed(tmp_path, other):
+    store = Store(tmp_path)
+    add(store, latency())
+    assert latest(store, **other) is None
+
+
+def test_spreads_of_a_target_add_up(tmp_path):
+    store = Store(tmp_path)
+    for _ in range(6):
+        store.add_spread("t", Spread(0.004, 0.001, 4))
+    store.add_spread("u", Spread(1.0, 0.0, 4))
+    found = store.spread("t")
+    assert found.freedom == 24
+    assert found.deviation == pytest.approx((6 * 0.003 / 24) ** 0.5)
+
+
+def test_a_damaged_store_is_kept_aside_told_and_begun_anew(tmp_path):
+    add(Store(tmp_path), latency())
+    path = tmp_path / "latency.db"
+    path.write_bytes(b"not a database at all" * 100)
+    store = Store(tmp_path)
+    assert store.count() == 0
+    (aside,) = tmp_path.glob("latency.db.damaged-*")
+    assert aside.read_bytes().startswith(b"not a database")
+    assert "was damaged" in store.notes[0]
+    assert aside.name in store.notes[0]
+
+
+def test_a_store_with_a_broken_page_is_damaged_too(tmp_path):
+    store = Store(tmp_path)
+    for number in range(50):
+        add(store, latency(), network=f"n{number}")
+    path = tmp_path / "latency.db"
+    content = bytearray(path.read_bytes())
+    content[4096 : 4096 * 6] = b"\xff" * (4096 * 5)
+    path.write_bytes(bytes(content))
+    assert Store(tmp_path).notes
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
+    Store(tmp_path)
+    with sqlite3.connect(tmp_path / "latency.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(MeasurementError, match="this version reads format 1; got 99"):
+        Store(tmp_path)
+    assert not list(tmp_path.glob("*.damaged*"))
+
+
+def test_a_folder_that_cannot_hold_a_store_is_told(tmp_path):
+    (tmp_path / "latency.db").mkdir()
+    with pytest.raises(MeasurementError, match=r"allowed: another study.folder"):
+        Store(tmp_path)
+
+
+def run(ratio, name):
+    return Run(
+        level=SCREEN, samples=(tuple(samples(ratio, name=name)),), floors=(50.0,),
+        reference_ns=(1e6,), states=(), waited=0.0, seconds=1.0, statistic="median",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def known(tmp_path):
+    """The folder of an earlier study that measured ten networks."""
+    memory = Memory("t", "r", "median", tmp_path)
+    for number in range(10):
+        memory.keep(latency(), f"n{number}", run(1.5, f"n{number}"), VERSIONS)
+    return tmp_path
+
+
+def asked(memory, ratio):
+    """Measure what the memory does not answer; how many of ten it answered."""
+    answered = 0
+    for number in range(10):
+        found = memory.recall(f"n{number}", VERSIONS)
+        if found is None:
+            memory.keep(latency(ratio), f"n{number}", run(ratio, f"n{number}"), VERSIONS)
+        else:
+            assert found.ratio == 1.5
+            assert found.conditions["measured_at"] > 0
+            answered += 1
+    return answered
+
+
+def test_a_later_study_checks_a_few_and_believes_the_rest(known):
+    memory = Memory("t", "r", "median", known)
+    assert asked(memory, 1.51) == 10 - CHECKS
+    assert memory.notes == []
+
+
+def test_a_later_study_that_finds_others_measures_all_again_and_says_so(known):
+    memory = Memory("t", "r", "median", known)
+    assert asked(memory, 2.0) == 0
+    assert "stored measurements no longer hold here" in memory.notes[-1]
+
+
+def test_a_study_without_a_folder_remembers_nothing():
+    memory = Memory("t", "r", "median", None)
+    memory.keep(latency(), "a", run(1.5, "a"), VERSIONS)
+    assert memory.recall("a", VERSIONS) is None
+
+
+def test_the_prior_holds_until_twenty_degrees_of_freedom():
+    one = Spread(0.01, 0.0, 4)
+    assert (one + one + one + one).deviation == 0.014
+    assert (one + one + one + one + one).deviation == pytest.approx(0.05)
+    assert replace(one, freedom=40).deviation == pytest.approx((0.01 / 40) ** 0.5)
