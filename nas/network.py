@@ -12,9 +12,10 @@ from torch import nn
 
 from nas.architecture import Architecture, HeadSpec, StemSpec
 from nas.errors import ArchitectureError
-from nas.units import build_unit
+from nas.units import UNITS, build_unit
 from nas.units.convolution import convolution
-from nas.units.sandglass import Sandglass
+from nas.units.shuffle_v1 import ShuffleV1
+from nas.units.shuffle_v2 import ShuffleV2
 
 FEATURE_STRIDES = (4, 8, 16, 32)
 
@@ -107,7 +108,8 @@ def build(architecture: Architecture, *, features: bool = False) -> Network | Fe
     Reference: initial weights as the released code of ShuffleNet v1 and v2 has them: convolutions
     normal with deviation 1 / (input channels of a group), the stem 0.01, normalisation bias
     0.0001, classifier 0.01; those of other units as MobileNeXt's and MobileNetV2's: deviation
-    sqrt(2 / (kernel area x output channels)), normalisation bias 0.
+    sqrt(2 / (kernel area x output channels)), normalisation bias 0. Stem and head follow the unit
+    beside them; a unit of the user's own keeps what it was built with.
     """
     channels, *_ = architecture.input
     stem = build_stem(channels, architecture.stem)
@@ -153,23 +155,30 @@ def build_head(channels: int, head: HeadSpec, classes: int) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def _initialise(network: nn.Module) -> None:
-    he = {
-        id(part)
-        for unit in network.modules()
-        if isinstance(unit, Sandglass)
-        for part in unit.modules()
-    }
-    for name, module in network.named_modules():
+def _initialise(network: Network | FeatureMaps) -> None:
+    units = list(network.units)
+    _initialise_as(units[0], network.stem, stem=True)
+    for unit in units:
+        _initialise_as(unit, unit)
+    if isinstance(network, Network):
+        _initialise_as(units[-1], network.head)
+
+
+def _initialise_as(unit: nn.Module, part: nn.Module, *, stem: bool = False) -> None:
+    """Initial weights of `part` as networks of this kind of unit have them."""
+    if part is unit and type(unit) not in UNITS.values():
+        return  # the user's own knows better
+    shuffle = isinstance(unit, ShuffleV1 | ShuffleV2)
+    for module in part.modules():
         if isinstance(module, nn.Conv2d):
-            deviation = 0.01 if name.startswith("stem") else 1 / module.weight.shape[1]
-            if id(module) in he:
-                area = module.kernel_size[0] * module.kernel_size[1]
-                deviation = math.sqrt(2 / (area * module.out_channels))
+            area = module.kernel_size[0] * module.kernel_size[1]
+            deviation = math.sqrt(2 / (area * module.out_channels))
+            if shuffle:
+                deviation = 0.01 if stem else 1 / module.weight.shape[1]
             nn.init.normal_(module.weight, 0, deviation)
         elif isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.bias, 0.0 if id(module) in he else 0.0001)
+            nn.init.constant_(module.bias, 0.0001 if shuffle else 0.0)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, 0, 0.01)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -183,3 +183,17 @@ def test_feature_maps_export_with_a_dynamic_batch():
     ).module()
     x = torch.randn(3, 3, 32, 32)
     assert torch.equal(program(x)[4], module(x)[4])
+
+
+def test_a_unit_of_the_users_own_keeps_its_own_initial_weights(tmp_path):
+    (tmp_path / "unit.py").write_text(
+        "import torch\n"
+        "from nas.unit_rules import PlainRule\n"
+        "class Ones(torch.nn.Conv2d):\n"
+        "    rule = PlainRule(uses=frozenset())\n"
+        "    def __init__(self, *, in_channels, out_channels, stride):\n"
+        "        super().__init__(in_channels, out_channels, 1, stride)\n"
+        "        torch.nn.init.ones_(self.weight)\n"
+    )
+    module = build(network(UnitSpec(f"{tmp_path}/unit.py:Ones", 16)))
+    assert (module.units[0].weight == 1).all()
