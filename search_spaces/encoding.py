@@ -78,7 +78,7 @@ def option_for(
         SpaceError: none does; the field, its value and what the space offers.
     """
     value = getattr(stage.unit, field)
-    offered = choices[field]
+    offered: Sequence[int | float] = choices[field]
     for option in sorted(offered, key=lambda option: option != value):
         candidate = plain(with_field(stage.unit, field, option))
         if same(stage, candidate, stage.unit, in_channels, first=first):

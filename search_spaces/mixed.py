@@ -60,6 +60,7 @@ class Mixed(SearchSpace):
         self.widths = options.whole_numbers(f"{where}, widths", widths, WIDTHS)
         self.depths = options.whole_numbers(f"{where}, depths", depths, DEPTHS)
         self.choices: Choices = {
+            "kind": self.kinds,
             "groups": options.whole_numbers(f"{where}, groups", groups, GROUPS),
             "expansion": options.numbers(f"{where}, expansions", expansions, EXPANSIONS, least=1),
             "kernel_size": options.kernels(f"{where}, kernel_sizes", kernel_sizes, KERNEL_SIZES),

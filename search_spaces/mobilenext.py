@@ -89,6 +89,33 @@ def row_units(
     raise AssertionError("the row's own form builds itself")
 
 
+def mobilenext_paper(
+    width: float, *, input: Size = (3, 224, 224), classes: int = 1000, identity: int = 1
+) -> Architecture:
+    """MobileNeXt as the paper is read: both depthwise convolutions and in/t hidden channels.
+
+    The paper's table itself could not be read: two units of 960 channels is what several other
+    implementations take from it, the released code has three.
+
+    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and Table 1, as others implement them.
+    """
+    rows = [replace(row, depth=2) if row.channels == 960 else row for row in ROWS]
+    shape = frame(input, strides=[row.stride for row in rows], pool=False)
+    channels = row_channels(width)
+    units: list[UnitSpec] = []
+    for row, out, stride in zip(rows, channels[1:], shape.strides, strict=True):
+        named = UnitSpec(KIND, out, expansion=row.expansion, options=(("variant", "paper"),))
+        rest = replace(named, options=(*named.options, ("identity", identity)))
+        units += [replace(named, stride=stride), *[rest] * (row.depth - 1)]
+    return Architecture(
+        input=input,
+        stem=StemSpec(channels[0], stride=shape.stem_stride, pool=False, activation="relu6"),
+        units=tuple(units),
+        head=HeadSpec(dropout=0.2, bias=True),
+        classes=classes,
+    )
+
+
 def mobilenext(
     width: float,
     *,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.space import Gene, Genes, Option, SearchSpace
-from search_spaces import options
+from search_spaces import options as lists
 from search_spaces.encoding import chosen, confirmed, split
 from search_spaces.frame import Size, frame
-from search_spaces.stages import Stage, lay_out
+from search_spaces.stages import Stage, UnitOptions, lay_out
 
 KIND = "shuffle_v2"
 STEM_CHANNELS = 24
@@ -41,15 +42,18 @@ def shufflenet_v2(
     head: int = 1024,
     depths: Sequence[int] = REPEATS,
     kernel_sizes: Sequence[int] = (3, 3, 3),
+    options: UnitOptions = (),
 ) -> Architecture:
     """ShuffleNet V2 whose first stage has `width` channels, doubled in each next.
+
+    `options` are those of its units: se, residual, depthwise_first.
 
     Reference: Ma et al. 2018, ShuffleNet V2, Table 5, and the released code: stem of 24 at every
     width, classifier without bias, last 1x1 of 1024 channels (2048 and dropout 0.2 at 2x).
     """
     shape = frame(input)
     stages = [
-        Stage(UnitSpec(KIND, width * 2**n, stride, kernel_size=kernel_size), depth)
+        Stage(UnitSpec(KIND, width * 2**n, stride, kernel_size=kernel_size, options=options), depth)
         for n, (stride, kernel_size, depth) in enumerate(
             zip(shape.strides, kernel_sizes, depths, strict=True)
         )
@@ -60,6 +64,36 @@ def shufflenet_v2(
         stem=StemSpec(stem, stride=shape.stem_stride, pool=shape.pool),
         units=units,
         head=head_of(head),
+        classes=classes,
+    )
+
+
+def shufflenet_v2_large(
+    width: int,
+    depths: Sequence[int],
+    stem: StemSpec,
+    *,
+    input: Size = (3, 224, 224),
+    classes: int = 1000,
+    options: UnitOptions = (),
+) -> Architecture:
+    """A large ShuffleNet V2: four stages of which the first keeps its size, last 1x1 of 2048.
+
+    The stem's own stride and pooling give way to a small input's.
+
+    Reference: Ma et al. 2018, ShuffleNet V2, appendix, Table 2.
+    """
+    shape = frame(input, strides=(1, 2, 2, 2))
+    stages = [
+        Stage(UnitSpec(KIND, width * 2**n, stride, options=options), depth)
+        for n, (stride, depth) in enumerate(zip(shape.strides, depths, strict=True))
+    ]
+    channels, units = lay_out(stages, stem.out_channels, {})
+    return Architecture(
+        input=input,
+        stem=replace(stem, out_channels=channels, stride=shape.stem_stride, pool=shape.pool),
+        units=units,
+        head=HeadSpec(HEADS[-1]),
         classes=classes,
     )
 
@@ -88,16 +122,16 @@ class ShuffleNetV2(SearchSpace):
     ) -> None:
         super().__init__(input=input, classes=classes)
         where = f"space {self.name}"
-        self.widths = options.whole_numbers(f"{where}, widths", widths, WIDTHS)
-        self.depths = options.whole_numbers(f"{where}, depths", depths, DEPTHS)
-        self.kernel_sizes = options.kernels(f"{where}, kernel_sizes", kernel_sizes, KERNEL_SIZES)
-        self.inputs = options.inputs(where, self.input, resolutions)
+        self.widths = lists.whole_numbers(f"{where}, widths", widths, WIDTHS)
+        self.depths = lists.whole_numbers(f"{where}, depths", depths, DEPTHS)
+        self.kernel_sizes = lists.kernels(f"{where}, kernel_sizes", kernel_sizes, KERNEL_SIZES)
+        self.inputs = lists.inputs(where, self.input, resolutions)
         genes = [Gene("width", self.widths)]
         for n in range(1, len(REPEATS) + 1):
             genes.append(Gene(f"stage{n}_depth", self.depths))
             genes.append(Gene(f"stage{n}_kernel", self.kernel_sizes))
         genes.append(Gene("head", HEADS))
-        self._genes = (*genes, *options.resolution_gene(self.inputs))
+        self._genes = (*genes, *lists.resolution_gene(self.inputs))
 
     @property
     def genes(self) -> tuple[Gene, ...]:
@@ -109,7 +143,7 @@ class ShuffleNetV2(SearchSpace):
         choice = chosen(self, genes)
         return shufflenet_v2(
             choice["width"],
-            input=options.input_of(self.inputs, choice),
+            input=lists.input_of(self.inputs, choice),
             classes=self.classes,
             head=choice["head"],
             depths=[choice[f"stage{n}_depth"] for n in (1, 2, 3)],
@@ -123,6 +157,6 @@ class ShuffleNetV2(SearchSpace):
             genes[f"stage{n}_depth"] = stage.depth
             genes[f"stage{n}_kernel"] = stage.unit.kernel_size
         genes["head"] = architecture.head.out_channels
-        genes |= options.resolution_of(self.inputs, architecture.input)
+        genes |= lists.resolution_of(self.inputs, architecture.input)
         candidates = [{"width": width, **genes} for width in self.widths]
         return confirmed(self, candidates, architecture)

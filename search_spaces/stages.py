@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.architecture import UnitSpec
-from nas.unit_rules import Plan, rule_of
+from nas.unit_rules import OptionValue, Plan, rule_of
 
 FIELDS = ("groups", "expansion", "kernel_size")
 
-Choices = Mapping[str, Sequence[int | float]]
-"""Field of a unit -> the values the space offers for it."""
+UnitOptions = tuple[tuple[str, OptionValue], ...]
+"""Further options of a unit, as `UnitSpec.options` has them."""
+
+Choices = Mapping[str, Sequence[Any]]
+"""Field of a unit (kind, groups, expansion, kernel_size) -> the values the space offers for it."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,29 @@ def same(stage: Stage, one: UnitSpec, other: UnitSpec, in_channels: int, *, firs
     )
 
 
+def _unaliased(stage: Stage, in_channels: int, choices: Choices, *, first: bool) -> UnitSpec:
+    """The unit under the name of the module it builds, where the space offers that too.
+
+    "xception", for example, is shuffle_v1 with one group.
+    """
+    unit = stage.unit
+    plan = plans([unit], in_channels, first=first)[0]
+    kind, groups = str(plan["unit"]), int(plan.get("groups", 1))
+    if kind != unit.kind and kind in choices.get("kind", ()):
+        named = plain(replace(unit, kind=kind, groups=groups))
+        offered = named.groups in choices.get("groups", ()) or "groups" not in rule_of(kind).uses
+        if offered and same(stage, named, unit, in_channels, first=first):
+            return named
+    return unit
+
+
 def settled(stage: Stage, in_channels: int, choices: Choices, *, first: bool) -> UnitSpec:
     """The stage's unit, each field without effect here at the first value that builds the same.
 
     A sandglass stage of one unit, for example, may get its floor of hidden channels at expansion
     4 and at 6: one network, so one value.
     """
-    unit = stage.unit
+    unit = _unaliased(stage, in_channels, choices, first=first)
     for field in FIELDS:
         for value in (default(unit.kind, field), *choices.get(field, ())):
             candidate = with_field(unit, field, value)
