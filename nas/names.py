@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import json
 import re
 import sys
@@ -17,11 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from nas.architecture import Architecture
 from nas.errors import ArchitectureError, InputError, StudyError, nearest
+from nas.user_file import load
 from search_spaces.published import PUBLISHED, published
 
 Size = tuple[int, int, int]
@@ -30,7 +29,7 @@ WAYS = (
     "STUDY or STUDY:TRIAL, a published name (nas networks lists them), FILE.json, file.py:Name or "
     "module:function, or the text form in...+stem...+UNITS+head...+out..."
 )
-_OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.]*)")
+_OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 _TRIAL = re.compile(r"(?P<study>[^:]+?)(:(?P<trial>\d+))?")
 _TEXT = re.compile(r"in\d+x\d+x\d+\+.*")
 
@@ -207,61 +206,31 @@ def load_object(source: str) -> Any:
             f"source: must name an object in a file or module; got {source!r}; allowed: "
             "path/to/file.py:Name or package.module:Name"
         )
-    is_file = match["module"].endswith(".py")
-    if is_file and not Path(match["module"]).is_file():
-        near = ", ".join(sorted(p.name for p in Path(match["module"]).parent.glob("*.py")))
-        raise InputError(
-            f"source {source}: the file must exist; got {match['module']!r}; allowed: "
-            f"{near or 'path/to/file.py:Name'}"
-        )
+    if match["module"].endswith(".py"):
+        return load(source)
     try:
-        module = _of_path(Path(match["module"])) if is_file else _of_name(match["module"])
-    except Exception as error:  # a user's file may raise anything
+        with _current_folder_on_path():
+            module = importlib.import_module(match["module"])
+    except Exception as error:  # a user's module may raise anything
         raise InputError(
             f"source {source}: must be importable; got {type(error).__name__}: {error}; allowed: "
-            "a file or module that Python runs without an error"
+            "a module that Python imports without an error"
         ) from error
-    value: object = module
-    for part in match["name"].split("."):
-        if not hasattr(value, part):
-            allowed = nearest(part, [n for n in vars(value) if not n.startswith("_")])
-            raise InputError(
-                f"source {source}: has no such name; got {part!r}; allowed: {allowed or 'none'}"
-            )
-        value = getattr(value, part)
-    return value
-
-
-def _of_path(path: Path) -> ModuleType:
-    """A file as a module, once a process: its classes have to stay the same classes."""
-    path = path.resolve()
-    name = "nas_user_" + re.sub(r"\W", "_", str(path))
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # the path ends in .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _on_path(path.parent):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _of_name(name: str) -> ModuleType:
-    with _on_path(Path.cwd()):
-        return importlib.import_module(name)
+    if not hasattr(module, match["name"]):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise InputError(
+            f"source {source}: has no such name; got {match['name']!r}; "
+            f"allowed: {nearest(match['name'], public) or 'none'}"
+        )
+    return getattr(module, match["name"])
 
 
 @contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
-    """A console command has neither the current folder nor the file's on the path, Python has."""
-    sys.path.insert(0, str(folder))
+def _current_folder_on_path() -> Iterator[None]:
+    """A console command does not look for modules in the current folder, `python -m` does."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        sys.path.remove(folder)

@@ -1,0 +1,190 @@
+"""`nas`: the verbs, their flags, and how they end.
+
+argparse owns verbs and flags; everything of the form KEY=VALUE is a setting and goes to
+`nas.settings.compose`. A verb imports what it needs when it runs, so that `nas --help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import nas
+from nas.commands import networks, searching, studies
+from nas.errors import InputError, NasError, nearest
+
+USAGE, FAILED, INTERRUPTED, CLOSED = 2, 1, 130, 141
+
+EXAMPLES = """\
+a first search, on images that come with the installation:
+  nas search
+your own limit, as a number or as a network it must not be slower than:
+  nas search objective.latency_ms=0.2 study.trials=50
+  nas search objective.latency_of=shufflenet_v2_x0_5
+one commented file to start from:
+  nas init
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes become this project's messages."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}; allowed: {self.prog} --help shows it")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and flags."""
+    made = _Parser(
+        prog="nas",
+        description="Search for networks that keep a latency limit on a device you own.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--version", action="version", version=f"latency-nas {nas.__version__}")
+    verbs = made.add_subparsers(title="verbs", dest="verb", metavar="VERB")
+    search = _verb(verbs, "search", searching.search, "search for networks within the limits")
+    _words(search, "override", "KEY=VALUE, GROUP=OPTION, or the file that nas init writes")
+    _composing(search)
+    search.add_argument("--cfg", "-c", choices=["job"], help="print the settings, run nothing")
+    search.add_argument("--multirun", "-m", action="store_true", help="a study for each of A,B,...")
+    search.add_argument("--dry-run", action="store_true", help="what it would do, take and cost")
+    resume = _verb(verbs, "resume", searching.resume, "go on with a study")
+    _words(resume, "word", "STUDY and overrides, such as study.trials=40")
+    status = _verb(verbs, "status", studies.status, "how studies stand")
+    _words(status, "word", "STUDY (all without one), study.folder=DIR")
+    ui = _verb(verbs, "ui", studies.ui, "look at studies in the MLflow UI", json=False)
+    _words(ui, "word", "STUDY (all without one), study.folder=DIR")
+    ui.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (5000)")
+    ui.add_argument("--uri", help="another MLflow store, as tracking.uri")
+    space = _verb(verbs, "space", networks.space, "genes, size and costs of a search space")
+    _words(space, "word", "NAME of a space and overrides, such as data=digits")
+    _composing(space)
+    published = _verb(verbs, "networks", networks.networks, "published networks, or one's layers")
+    _words(published, "word", "NAME of a network (all published ones without)")
+    _images(published)
+    latency = _verb(verbs, "latency", networks.latency, "measure networks side by side")
+    _words(latency, "word", "networks, and overrides of the target, such as target=eager")
+    _images(latency)
+    _composing(latency)
+    init = _verb(verbs, "init", searching.init, "write a commented search.yaml", json=False)
+    init.add_argument("file", nargs="?", default="search.yaml", help="its name (search.yaml)")
+    return made
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[_Parser],
+    name: str,
+    run: object,
+    purpose: str,
+    *,
+    json: bool = True,
+) -> argparse.ArgumentParser:
+    made = verbs.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+    made.set_defaults(run=run, json=False)
+    made.add_argument("--debug", action="store_true", help="show where an error comes from")
+    if json:
+        made.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    return made
+
+
+def _words(made: argparse.ArgumentParser, metavar: str, purpose: str) -> None:
+    made.add_argument("overrides", nargs="*", metavar=metavar.upper(), help=purpose)
+
+
+def _composing(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--config-dir", "-cd", type=Path, metavar="DIR", help="a folder with groups of your own"
+    )
+
+
+def _images(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--input", metavar="CxHxW", help="images (3x224x224)")
+    made.add_argument("--classes", type=int, metavar="N", help="classes (1000)")
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments; overrides and flags may come in any order.
+
+    Raises:
+        InputError: an unknown verb or flag, the nearest first.
+    """
+    made = parser()
+    verbs = next(a for a in made._actions if isinstance(a, argparse._SubParsersAction)).choices
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first is not None and first not in verbs:
+        raise InputError(
+            f"nas: must be followed by a verb; got {first!r}; allowed: {nearest(first, verbs)}"
+        )
+    arguments, others = made.parse_known_args(words)
+    for word in others:
+        if word.startswith("-") or not hasattr(arguments, "overrides"):
+            flags = [f for a in verbs[arguments.verb]._actions for f in a.option_strings]
+            raise InputError(
+                f"nas {arguments.verb}: has no such argument; got {word!r}; "
+                f"allowed: {nearest(word, [f for f in flags if f.startswith('--')])}"
+            )
+        arguments.overrides.append(word)
+    arguments.command = shlex.join(["nas", *words])
+    return arguments
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit status.
+
+    0 done, 1 failed, 2 a mistake in what was typed, 128 + the number of the signal that stopped it.
+    """
+    words = sys.argv[1:] if words is None else list(words)
+    debug = "--debug" in words
+    try:
+        arguments = _parsed(words)
+        if arguments.verb is None:
+            parser().print_help()
+            return USAGE
+        status = int(arguments.run(arguments))
+        # Here, not when the interpreter ends: a reader that is gone is told of here.
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends: give it somewhere to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+    except KeyboardInterrupt as error:
+        return _told(error, "stopped by Ctrl-C", INTERRUPTED, debug)
+    except NasError as error:
+        return _told(error, str(error), USAGE if isinstance(error, InputError) else FAILED, debug)
+    except OSError as error:
+        return _told(error, _of_system(error), FAILED, debug)
+    # The last one: a mistake of ours must not greet a user with a traceback either.
+    except Exception as error:
+        said = f"{type(error).__name__}: {error} (a mistake in latency-nas; --debug shows where)"
+        return _told(error, said, FAILED, debug)
+
+
+def _told(error: BaseException, message: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    else:
+        lines = [f"error: {message}", *getattr(error, "__notes__", ())]
+        print("\n".join(lines), file=sys.stderr)
+    return status
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused, in this project's words."""
+    where = error.filename or "the system"
+    return (
+        f"{where}: must be readable and writable; got {error.strerror or error}; allowed: another "
+        "folder (study.folder=DIR), more room, or other permissions"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What the verbs read off their arguments and what they tell to type next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.errors import InputError, SettingsError
+
+FOLDER = "study.folder"
+DEFAULT_FOLDER = "runs"
+
+
+def divided(words: Sequence[str]) -> tuple[list[str], Path, list[str]]:
+    """Names, the folder of runs (`study.folder=DIR`), and all other overrides."""
+    names = [word for word in words if "=" not in word]
+    folder, others = DEFAULT_FOLDER, []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == FOLDER and equals:
+            folder = value
+        elif equals:
+            others.append(word)
+    return names, Path(folder), others
+
+
+def only_study(verb: str, words: Sequence[str]) -> tuple[str | None, Path]:
+    """The arguments of a verb that takes at most one study and its folder.
+
+    Raises:
+        InputError: more than one name, or another override.
+    """
+    names, folder, others = divided(words)
+    if others:
+        raise SettingsError(
+            f"nas {verb}: takes no settings but {FOLDER}; got {others[0]!r}; allowed: "
+            f"nas {verb} STUDY {FOLDER}=DIR"
+        )
+    if len(names) > 1:
+        raise InputError(
+            f"nas {verb}: takes one study; got {' and '.join(names)}; allowed: nas {verb} STUDY"
+        )
+    return (names[0] if names else None), folder
+
+
+def command(verb: str, study: str, folder: Path, *more: str) -> str:
+    """A command about a study, as it is to be typed."""
+    where = [] if str(folder) == DEFAULT_FOLDER else [f"{FOLDER}={folder}"]
+    return shlex.join(["nas", verb, study, *where, *more])
+
+
+def size(text: str) -> tuple[int, int, int]:
+    """`3x224x224` as (channels, height, width).
+
+    Raises:
+        InputError: it is something else.
+    """
+    found = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
+    if found is None or "0" in found.groups():
+        raise InputError(
+            f"--input: must be CHANNELSxHEIGHTxWIDTH; got {text!r}; allowed: for example 3x224x224"
+        )
+    return int(found[1]), int(found[2]), int(found[3])

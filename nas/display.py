@@ -1,0 +1,263 @@
+"""A study while it runs: a live view on a terminal, one line per trial elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.events import Counts, Stage, StopReason, StudyInfo
+from nas.objective import rank
+from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.status import counted
+from nas.tables import cost_words, facts, percent, span, told
+
+REDRAW_SECONDS = 0.1
+"""Epochs of small networks come faster than anyone reads."""
+
+RECENT = 5
+"""Finished trials shown in the live view; on a terminal the others are in `nas ui`."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that the view shows.
+
+    Units:
+        since: when this process began, seconds of a monotonic clock; first: how many candidates
+        were evaluated by then.
+    """
+
+    info: StudyInfo
+    since: float
+    first: int = 0
+    counts: Counts = field(default_factory=Counts)
+    reference: tuple[str, Outcome] | None = None
+    best: tuple[int, Outcome] | None = None
+    now: str = "starting"
+    recent: tuple[str, ...] = ()
+
+
+def best_of(
+    best: tuple[int, Outcome] | None, trials: Iterable[TrialRecord]
+) -> tuple[int, Outcome] | None:
+    """The best feasible network of `best` and these trials."""
+    known = [best] if best else []
+    known += [(trial.number, trial.outcome) for trial in trials if trial.outcome]
+    return next(iter(rank(known, noise=0.0)), None)
+
+
+def seconds_left(progress: Progress, now: float) -> float | None:
+    """Seconds until the study has its candidates, from the pace of this process; None at first."""
+    done = progress.counts.evaluated - progress.first
+    missing = progress.info.trials - progress.counts.evaluated
+    if done <= 0 or missing <= 0:
+        return None if missing > 0 else 0.0
+    return (now - progress.since) / done * missing
+
+
+def line_of(trial: TrialRecord, progress: Progress, now: float) -> str:
+    """A finished trial in one line, with how the study stands."""
+    left = seconds_left(progress, now)
+    parts = [
+        f"trial {trial.number}: {ending(trial, progress.reference)}",
+        f"{progress.counts.evaluated} of {progress.info.trials} evaluated",
+        told(progress.counts),
+    ]
+    if progress.best:
+        number, best = progress.best
+        accuracy = best.evaluation.accuracy if best.evaluation else None
+        parts.append(f"best {percent(accuracy)} (trial {number})")
+    if left:
+        parts.append(f"about {span(max(1, left))} left")
+    return "; ".join(parts)
+
+
+def ending(trial: TrialRecord, reference: tuple[str, Outcome] | None) -> str:
+    """How a trial ended."""
+    outcome = trial.outcome
+    assert outcome is not None  # asked of finished trials only
+    if outcome.kind != "evaluated":
+        return f"{outcome.kind}, {outcome.reason}"
+    words: list[str] = [outcome.kind]
+    if outcome.evaluation:
+        words.append(f"{percent(outcome.evaluation.accuracy)} validation")
+    words.append(cost_words(outcome.latency, outcome.costs))
+    if outcome.latency and reference:
+        words.append(f"{outcome.latency.ratio:.2f} x {reference[0]}")
+    return ", ".join(word for word in words if word)
+
+
+def view(progress: Progress, now: float) -> RenderableType:
+    """The live view."""
+    info, left = progress.info, seconds_left(progress, now)
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        ProgressBar(total=info.trials, completed=progress.counts.evaluated, width=24),
+        f"{progress.counts.evaluated} of {info.trials} evaluated; {told(progress.counts)}",
+    )
+    rows = facts(
+        [
+            ("study", f"{info.name}: {info.goal}"),
+            ("limits", "; ".join(info.limits)),
+            ("reference", _known(progress.reference)),
+            ("best", _best(progress)),
+            ("now", progress.now),
+            (
+                "time",
+                f"{span(now - progress.since)} so far"
+                + (f", about {span(max(1, left))} left" if left else ""),
+            ),
+        ]
+    )
+    recent = [
+        Text(f"  {line}", style="dim", overflow="ellipsis", no_wrap=True)
+        for line in progress.recent
+    ]
+    return Group(*recent, rows, bar)
+
+
+def _known(reference: tuple[str, Outcome] | None) -> str:
+    if reference is None:
+        return "none yet"
+    name, outcome = reference
+    accuracy = percent(outcome.evaluation.accuracy) if outcome.evaluation else "-"
+    return f"{name}: {accuracy} validation, {cost_words(outcome.latency, outcome.costs)}"
+
+
+def _best(progress: Progress) -> str:
+    if progress.best is None:
+        return "none that keeps the limits yet"
+    number, outcome = progress.best
+    words = (
+        f"trial {number}: {percent(outcome.evaluation.accuracy if outcome.evaluation else None)}"
+    )
+    if progress.reference and progress.reference[1].evaluation and outcome.evaluation:
+        gain = outcome.evaluation.accuracy - progress.reference[1].evaluation.accuracy
+        words += f" ({100 * gain:+.2f} points)"
+    words += f", {cost_words(outcome.latency, outcome.costs)}"
+    return words + (f", {outcome.latency.ratio:.2f} x" if outcome.latency else "")
+
+
+class Display:
+    """Shows what a study tells its listeners (`nas.events.Listener`).
+
+    The live view is drawn when something happens and by no thread of its own, so that nothing
+    runs beside a measurement. A reader that went away (`nas search | head`) ends the display, not
+    the study.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.progress: Progress | None = None
+        self._console = console
+        self._live: Live | None = None
+        self._recent: deque[str] = deque(maxlen=RECENT)
+        self._drawn = 0.0
+        self._gone = False
+
+    @property
+    def study(self) -> StudyInfo | None:
+        """The study that is shown, once it has started."""
+        return self.progress.info if self.progress else None
+
+    def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
+        """See `nas.events.Listener`."""
+        counts = counted(past)
+        self.progress = Progress(
+            study,
+            time.monotonic(),
+            first=counts.evaluated,
+            counts=counts,
+            best=best_of(None, past),
+        )
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+            # A process that is killed cannot put a hidden cursor back.
+            self._console.show_cursor(True)
+            self._draw(at_once=True)
+            return
+        went_on = f", going on with {len(past)} trials" if study.resumed else ""
+        self._print(f"study {study.name} in {study.folder}{went_on}")
+        self._print(f"goal: {study.goal}")
+        for limit in study.limits:
+            self._print(f"limit: {limit}")
+        self._print(f"target: {study.target}")
+
+    def reference_known(self, name: str, outcome: Outcome) -> None:
+        """See `nas.events.Listener`."""
+        self._change(reference=(name, outcome))
+        self._line(f"reference {_known((name, outcome))}")
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        """See `nas.events.Listener`."""
+        self._change(now=f"trial {trial.number}: proposed")
+
+    def stage(self, number: int | None, stage: Stage) -> None:
+        """See `nas.events.Listener`."""
+        self._change(now=f"{self._who(number)}: {stage}")
+
+    def epoch(self, number: int | None, result: EpochResult, of: int) -> None:
+        """See `nas.events.Listener`."""
+        self._change(
+            now=f"{self._who(number)}: training, epoch {result.epoch} of {of}, "
+            f"{percent(result.accuracy)}",
+            at_once=False,
+        )
+
+    def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
+        """See `nas.events.Listener`."""
+        assert self.progress is not None  # started comes first
+        best = best_of(self.progress.best, [trial])
+        self._recent.append(f"trial {trial.number}: {ending(trial, self.progress.reference)}")
+        self._change(counts=counts, best=best, recent=tuple(self._recent))
+        self._line(line_of(trial, self.progress, time.monotonic()))
+
+    def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
+        """See `nas.events.Listener`."""
+        live, self._live = self._live, None
+        if live:
+            with self._as_long_as_read():
+                live.stop()
+
+    def _who(self, number: int | None) -> str:
+        return "reference network" if number is None else f"trial {number}"
+
+    def _change(self, *, at_once: bool = True, **changes: object) -> None:
+        assert self.progress is not None  # started comes first
+        self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]  # its own fields
+        self._draw(at_once=at_once)
+
+    def _draw(self, *, at_once: bool) -> None:
+        now = time.monotonic()
+        if self._live and self.progress and (at_once or now - self._drawn > REDRAW_SECONDS):
+            self._drawn = now
+            with self._as_long_as_read():
+                self._live.update(view(self.progress, now), refresh=True)
+
+    def _line(self, text: str) -> None:
+        if self._live is None:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        if self._gone:
+            return
+        with self._as_long_as_read():
+            self._console.print(text, soft_wrap=True)
+            self._console.file.flush()
+
+    @contextmanager
+    def _as_long_as_read(self) -> Iterator[None]:
+        """Write, and never again once the reader or the terminal has gone."""
+        try:
+            yield
+        except OSError:
+            self._gone, self._live = True, None
