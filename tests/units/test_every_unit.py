@@ -131,10 +131,16 @@ def check_onnx(module, into, *, dynamo, dynamic):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", UNITS)
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
-def test_onnx_runtime_gives_the_same_values(name, dynamic):
+def test_onnx_runtime_gives_the_same_values_for_any_batch(name):
     module, into, *_ = made(name)
-    check_onnx(module, into, dynamo=False, dynamic=dynamic)
+    check_onnx(module, into, dynamo=False, dynamic=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["v1 adds", "v2 splits", "sandglass half", "igcv3"])
+def test_onnx_runtime_gives_the_same_values_for_one_batch(name):
+    module, into, *_ = made(name)
+    check_onnx(module, into, dynamo=False, dynamic=False)
 
 
 @pytest.mark.slow
