@@ -37,8 +37,10 @@ def interval(latency: Latency | None) -> str:
     return f"{latency.ms:.{digits}f} ({latency.low:.{digits}f}-{latency.high:.{digits}f}){star}"
 
 
-def _decimals(ms: float) -> int:
-    return max(0, 2 - math.floor(math.log10(ms))) if 0 < ms < 100 else 0
+def _decimals(value: float) -> int:
+    """So many that three digits are shown."""
+    rounded = float(f"{value:.3g}")
+    return max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
 
 
 def amount(number: float | None) -> str:

@@ -1,0 +1,251 @@
+"""What a running study shows: lines without a terminal, a live view on one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from nas.architecture import Architecture
+from nas.display import Display, Progress, best_of, line_of, seconds_left, view
+from nas.events import Counts, StudyInfo
+from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
+from nas.result import Finalist, SearchResult
+from nas.tables import amount, interval, milliseconds, percent, plain, search_table, span
+from nas.terminal import console
+
+TINY = Architecture.from_text("in1x8x8+stem24-s1+shuffle_v2:48-s2-n4+head0+out10")
+INFO = StudyInfo(
+    name="digits-mixed-001", folder="runs/digits-mixed-001", settings={}, goal="best accuracy",
+    limits=("latency <= 5 ms",), target="here", data="digits", space="mixed", trials=4,
+    resumed=False, command="nas search",
+)  # fmt: skip
+
+
+def latency(ms: float, ratio: float = 1.0, status: str = "RESOLVED") -> Latency:
+    return Latency(
+        ms=ms, low=0.95 * ms, high=1.05 * ms, ratio=ratio, ratio_low=ratio, ratio_high=ratio,
+        statistic="median", clock="wall", status=status,  # type: ignore[arg-type]
+        target="here", reference="x", reference_ms=ms / ratio, rounds=3, processes=1, seconds=1.0,
+    )  # fmt: skip
+
+
+def outcome(accuracy: float, ms: float = 4.0, *, feasible: bool = True) -> Outcome:
+    return Outcome(
+        kind="evaluated",
+        architecture=TINY,
+        costs=Costs(1_234_567, 89_012, 3),
+        latency=latency(ms, ms / 5),
+        evaluation=Evaluation(accuracy=accuracy, loss=0.1, seconds=1.0, seed=0),
+        feasible=feasible,
+    )
+
+
+def trial(number: int, ended: Outcome | None) -> TrialRecord:
+    return TrialRecord(number, {}, TINY, started=0.0, finished=1.0, outcome=ended)
+
+
+REFUSED = Outcome(kind="refused", architecture=TINY, reason="latency <= 5 ms: exceeded by 12.0 %")
+
+
+def told(terminal: Console) -> str:
+    """Everything a display writes of a short study."""
+    display = Display(terminal)
+    display.started(INFO, [])
+    display.stage(None, "training")
+    display.reference_known("shufflenet_v2_x0_5", outcome(0.90, 5.0))
+    display.trial_started(trial(0, None))
+    display.stage(0, "measuring")
+    display.epoch(0, EpochResult(epoch=3, accuracy=0.5, loss=1.0, seconds=0.1), 12)
+    display.trial_finished(trial(0, outcome(0.92)), Counts(evaluated=1))
+    display.trial_finished(trial(1, REFUSED), Counts(evaluated=1, refused=1))
+    display.stopped("finished", "", Counts(evaluated=1, refused=1))
+    return terminal.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_without_a_terminal_each_trial_is_one_line() -> None:
+    shown = told(Console(file=io.StringIO(), width=80))
+    lines = [line for line in shown.splitlines() if line.startswith("trial ")]
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        "trial 0: evaluated, 92.00 % validation, 4.00 ms, 1.23 M multiply-adds, "
+        "0.80 x shufflenet_v2_x0_5; 1 of 4 evaluated; 0 refused, 0 repeated, 0 failed; "
+        "best 92.00 % (trial 0)"
+    )
+    assert lines[1].startswith("trial 1: refused, latency <= 5 ms: exceeded by 12.0 %; 1 of 4")
+    assert "1 refused, 0 repeated, 0 failed" in lines[1]
+    assert "\x1b" not in shown
+
+
+def test_without_a_terminal_the_start_tells_study_limits_and_target() -> None:
+    shown = told(Console(file=io.StringIO(), width=80))
+    assert shown.startswith("study digits-mixed-001 in runs/digits-mixed-001\n")
+    assert "limit: latency <= 5 ms\n" in shown
+    assert "target: here\n" in shown
+    assert "reference shufflenet_v2_x0_5: 90.00 % validation, 5.00 ms" in shown
+
+
+def test_on_a_terminal_the_view_is_redrawn_and_the_cursor_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    shown = told(Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None))
+    assert "\x1b[2K" in shown  # lines are cleared to be written again
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    assert "trial 0: training, epoch 3 of 12, 50.00 %" in shown or "trial 0: measuring" in shown
+
+
+def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = told(Console(file=io.StringIO(), width=80, force_terminal=True))
+    assert "\x1b[38" not in shown
+    assert "\x1b[3" not in shown
+
+
+def test_the_view_fits_80_columns_and_holds_what_matters() -> None:
+    progress = Progress(
+        INFO, since=0.0, counts=Counts(evaluated=2, refused=7, repeated=1, failed=3),
+        reference=("shufflenet_v2_x0_5", outcome(0.90, 5.0)), best=(17, outcome(0.925)),
+        now="trial 18: training, epoch 3 of 12, 50.00 %",
+    )  # fmt: skip
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(view(progress, now=60.0))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert max(map(len, shown.splitlines())) <= 80
+    flowing = " ".join(shown.split())
+    for part in (
+        "trial 18: training, epoch 3 of 12",
+        "trial 17: 92.50 % (+2.50 points)",
+        "shufflenet_v2_x0_5: 90.00 %",
+        "2 of 4 evaluated; 7 refused, 1 repeated, 3 failed",
+        "about 1 min 00 s left",
+    ):
+        assert part in flowing
+
+
+def test_time_left_goes_by_the_pace_of_this_process() -> None:
+    progress = Progress(INFO, since=100.0, first=1, counts=Counts(evaluated=3))
+    # 2 candidates in 50 s, 1 of 4 is missing.
+    assert seconds_left(progress, now=150.0) == pytest.approx(25.0)
+    assert seconds_left(replace(progress, counts=Counts(evaluated=1)), now=150.0) is None
+    assert seconds_left(replace(progress, counts=Counts(evaluated=4)), now=150.0) == 0.0
+
+
+def test_a_resumed_study_counts_what_it_has() -> None:
+    sheet = Console(file=io.StringIO(), width=80)
+    display = Display(sheet)
+    past = [trial(0, outcome(0.91)), trial(1, REFUSED)]
+    display.started(replace(INFO, resumed=True), past)
+    display.trial_finished(trial(2, outcome(0.90)), Counts(evaluated=2, refused=1))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "going on with 2 trials" in shown
+    assert "best 91.00 % (trial 0)" in shown
+
+
+def test_the_best_is_feasible_then_accurate_then_fast() -> None:
+    assert best_of(None, [trial(0, outcome(0.99, feasible=False))]) is None
+    best = best_of(None, [trial(0, outcome(0.9, 4.0)), trial(1, outcome(0.9, 3.0))])
+    assert best is not None
+    assert best[0] == 1
+    better = best_of(best, [trial(2, outcome(0.91, 5.0)), trial(3, REFUSED)])
+    assert better is not None
+    assert better[0] == 2
+
+
+def test_a_reader_that_goes_away_ends_the_display_alone() -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    out = console()
+    out.file = Gone()
+    display = Display(out)
+    display.started(INFO, [])
+    display.trial_finished(trial(0, outcome(0.92)), Counts(evaluated=1))
+    display.stopped("finished", "", Counts(evaluated=1))
+
+
+def test_a_failed_and_a_repeated_trial_tell_why() -> None:
+    progress = Progress(INFO, since=0.0)
+    for kind in ("failed", "repeated"):
+        ended = Outcome(kind=kind, architecture=TINY, reason="so it was")  # type: ignore[arg-type]
+        assert line_of(trial(4, ended), progress, 1.0).startswith(f"trial 4: {kind}, so it was; ")
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (percent(0.9725), "97.25 %"),
+        (percent(None), "-"),
+        (milliseconds(latency(0.0812)), "0.0812 ms"),
+        (milliseconds(latency(123.4)), "123 ms"),
+        (interval(latency(5.0)), "5.00 (4.75-5.25)"),
+        (interval(latency(5.0, status="UNRESOLVED")), "5.00 (4.75-5.25) *"),
+        (amount(2_470_528), "2.47 M"),
+        (amount(999_999), "1.00 M"),
+        (amount(41_300_000_000), "41.3 G"),
+        (amount(7), "7"),
+        (span(0.25), "0.25 s"),
+        (span(59.6), "1 min 00 s"),
+        (span(3725), "1 h 02 min"),
+    ],
+)
+def test_numbers_have_the_digits_they_deserve(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def result() -> SearchResult:
+    best = Finalist("trial 17", 17, outcome(0.925), 0.93)
+    return SearchResult(
+        study="s", folder="runs/s", counts=Counts(evaluated=4), reason="finished", message="",
+        winners=(best, replace(best, name="trial 1234")),
+        reference=Finalist("shufflenet_v2_x0_5", None, outcome(0.90, 5.0), 0.91),
+        baseline=0.9496, noise=0.011, seconds=60.0,
+    )  # fmt: skip
+
+
+def test_the_final_table_fits_80_columns_and_cuts_no_text_form() -> None:
+    long = Architecture.from_text(
+        "in3x224x224+stem24-s2-pool+shuffle_v1:240-s2-n4-g3+shuffle_v1:480-s2-n8-g3-k5"
+        "+shuffle_v1:960-s2-n4-g3+head1024-drop0.2+out1000"
+    )
+    found = result()
+    winner = replace(found.winners[0], outcome=replace(found.winners[0].outcome, architecture=long))
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(search_table(replace(found, winners=(winner,))), crop=False)
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert f"  {long.text}\n" in shown
+    others = [line for line in shown.splitlines() if long.text not in line]
+    assert max(len(line.rstrip()) for line in others) <= 80
+    assert "..." not in shown
+    assert "…" not in shown
+    row = next(line for line in shown.splitlines() if line.startswith("trial 17 "))
+    assert row.split() == ["trial", "17", "92.50", "93.00", "4.00", "(3.80-4.20)", "1.23", "M",
+                           "89.0", "k"]  # fmt: skip
+
+
+def test_the_final_table_says_how_to_read_it() -> None:
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(search_table(result()))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "logistic regression on the same images: test 94.96 %" in shown
+    assert "trial 17 against shufflenet_v2_x0_5: +2.50 points" in shown
+    assert "0.80 x its latency" in shown
+    assert "+-1.1 points" in shown
+
+
+def test_no_winner_is_said_in_words() -> None:
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(search_table(replace(result(), winners=())))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "no evaluated network keeps the limits" in shown
+
+
+def test_json_has_no_number_that_json_has_not() -> None:
+    value = plain({"a": float("nan"), "b": (1.5, float("inf")), "c": result().counts})
+    assert value["a"] is None
+    assert value["b"] == [1.5, None]
+    assert value["c"] == {"evaluated": 4, "refused": 0, "repeated": 0, "failed": 0}
