@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from nas.architecture import Architecture
 from nas.errors import SettingsError, SpaceError
 from nas.execution import WorkerProcess
+from nas.limits import limits_of, objective_of
 from nas.names import load_object, resolve
-from nas.objective import Limit, Objective, Quantity
+from nas.objective import Objective
 from nas.outcome import Costs, EpochResult, Evaluation, Latency
 from nas.samplers import seed_of
 from nas.settings import Settings, SpaceSettings
@@ -78,10 +79,10 @@ def compose_parts(settings: Settings) -> Parts:
     )
     space = make_space(settings.space, **given)
     named = partial(resolve, input=space.input, classes=space.classes, folder=settings.study.folder)
-    limits = _limits(settings, named)
+    limits = limits_of(settings, named)
     reference = named(settings.objective.reference) if table is None else None
     compared = [x.network for x in limits if x.quantity == "latency" and x.network]
-    objective = _objective(settings, limits)
+    objective = objective_of(settings, limits)
     return Parts(
         settings=settings,
         facts=facts,
@@ -163,66 +164,6 @@ def _encoded(space: SearchSpace, name: str, architecture: Architecture) -> Genes
             f"space.start_from: must name networks of the space {space.name}; got {name!r} "
             f"({error}); allowed: networks of that family, or []"
         ) from error
-
-
-def _limits(settings: Settings, named: partial[Architecture]) -> list[Limit]:
-    """The limits as named; latency and multiply-adds of the reference where none is."""
-    wanted = settings.objective
-    quantities: tuple[tuple[Quantity, float | None, str | None], ...] = (
-        ("latency", wanted.latency_ms, wanted.latency_of),
-        ("multiply_adds", wanted.multiply_adds, wanted.multiply_adds_of),
-        ("parameters", wanted.parameters, wanted.parameters_of),
-    )
-    limits = [
-        _limit(quantity, bound, network, named)
-        for quantity, bound, network in quantities
-        if bound is not None or network is not None
-    ]
-    if settings.evaluation.name == "table" and any(limit.network for limit in limits):
-        raise SettingsError(
-            "objective: with evaluation=table a limit is a number; got the name of a network; "
-            "allowed: objective.multiply_adds=40e6, objective.latency_ms=5"
-        )
-    if limits or wanted.name == "pareto":
-        return limits
-    if settings.evaluation.name == "table":
-        raise SettingsError(
-            "objective: with evaluation=table a limit is a number; got none; allowed: "
-            "objective.multiply_adds=40e6, objective.latency_ms=5, or objective=pareto"
-        )
-    return [_limit(q, None, wanted.reference, named) for q in ("latency", "multiply_adds")]
-
-
-def _limit(
-    quantity: Quantity, bound: float | None, network: str | None, named: partial[Architecture]
-) -> Limit:
-    if network is None:
-        return Limit(quantity, bound)
-    from nas.costs import count
-
-    architecture = named(network)
-    if quantity != "latency":
-        bound = float(getattr(count(architecture), quantity))
-    return Limit(quantity, bound, network, architecture.fingerprint)
-
-
-def _objective(settings: Settings, limits: list[Limit]) -> Objective:
-    wanted = settings.objective
-    if wanted.name == "constrained":
-        return Objective("constrained", limits=tuple(limits))
-    if wanted.name == "pareto":
-        return Objective("pareto", limits=tuple(limits), quantities=tuple(wanted.quantities))
-    exponents = {
-        "latency": wanted.latency_exponent,
-        "multiply_adds": wanted.multiply_adds_exponent,
-    }
-    soft = tuple(limit for limit in limits if limit.quantity in exponents)
-    return Objective(
-        "weighted",
-        limits=tuple(limit for limit in limits if limit.quantity not in exponents),
-        soft=soft,
-        exponents=tuple(exponents[limit.quantity] for limit in soft),
-    )
 
 
 def _target(settings: Settings) -> str:

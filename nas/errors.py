@@ -8,7 +8,8 @@
     ├── DataError                         images or tables that are missing or damaged
     ├── MeasurementError                  a latency that could not be measured
     │   └── TargetError                   the target itself: runtime absent, device gone
-    ├── TrainingError                     a candidate's training failed (NaN loss, memory)
+    ├── TrainingError                     a candidate's training failed (NaN loss)
+    │   └── MemoryRanOutError             for want of memory; tried once more
     ├── StudyError                        a study that cannot be created, resumed or found
     └── TrackingError                     the MLflow store cannot be used
 
@@ -56,6 +57,10 @@ class TargetError(MeasurementError):
 
 class TrainingError(NasError):
     """Training a candidate failed; the candidate fails, the study goes on."""
+
+
+class MemoryRanOutError(TrainingError):
+    """Training a candidate took more memory than there was; another try may find more."""
 
 
 class StudyError(NasError):

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nas.errors import NasError, TrainingError
+from nas.errors import MemoryRanOutError, NasError, TrainingError
 
 POLL_SECONDS = 0.1
 
@@ -114,6 +114,9 @@ def portable(error: BaseException) -> BaseException:
     """The error as it may cross the pipe: ours as they are, others as a TrainingError."""
     if isinstance(error, NasError):
         return error
+    # Torch tells a failed allocation on a CPU by a plain RuntimeError.
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return MemoryRanOutError(f"training: memory ran out; {str(error).strip()[:500]}")
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
     return TrainingError(f"training: {type(error).__name__}: {str(error).strip()[:500]}{place}")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from nas.composition import UNMEASURED_MS, Parts, compose_parts, make_examiner
 from nas.errors import SettingsError, StudyError
-from nas.events import Counts, Listener, StudyInfo
+from nas.events import Counts, Listener
 from nas.execution import StoppedError, WorkerProcess
 from nas.finalists import finalists
+from nas.identity import check_same, facts_of, info_of
 from nas.outcome import Outcome
 from nas.result import SearchResult
 from nas.settings import Settings
@@ -73,9 +74,9 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
         storage = StudyStorage.create(
             folder / name,
             parts.objective.directions,
-            {**_facts(parts), "nas.command": command, "nas.identity": uuid4().hex},
+            {**facts_of(parts), "nas.command": command, "nas.identity": uuid4().hex},
+            fill=lambda made: write(settings, made / "settings.yaml"),
         )
-        write(settings, storage.path / "settings.yaml")
         return _run(
             parts, storage, command=command, listeners=listeners, signals=signals, began=began
         )
@@ -111,41 +112,12 @@ def resume(
         )
     with StopSignals() as signals:
         parts = compose_parts(new)
-        _check_same(storage, _facts(parts))
+        check_same(storage, facts_of(parts))
         parts = replace(parts, resolved=storage.get("nas.resolved") or {})
         write(new, storage.path / "settings.yaml")
         return _run(
             parts, storage, command=command, listeners=listeners, signals=signals, began=began
         )
-
-
-def _facts(parts: Parts) -> dict[str, Any]:
-    """What a trial's meaning hangs on beside the settings; stored once, compared on resume."""
-    return {
-        "nas.space": parts.space.fingerprint,
-        "nas.genes": [[gene.name, list(gene.options)] for gene in parts.space.genes],
-        "nas.data": parts.facts.hash,
-        "nas.target": parts.target,
-        "nas.resolved": dict(parts.resolved),
-        "nas.limits": [limit.sentence for limit in parts.objective.limits],
-        "nas.goal": parts.objective.goal,
-    }
-
-
-def _check_same(storage: StudyStorage, facts: Mapping[str, Any]) -> None:
-    for key, what in (
-        ("nas.data", "the images (hash)"),
-        ("nas.genes", "the genes of the space"),
-        ("nas.space", "the input of the space"),
-        ("nas.target", "the target"),
-        ("nas.limits", "the limits"),
-    ):
-        old = storage.get(key)
-        if old != facts[key]:
-            raise StudyError(
-                f"nas resume {storage.name}: {what} must be as when the study began; got "
-                f"{facts[key]}, then {old}; allowed: the same, or a new study"
-            )
 
 
 def _run(
@@ -168,7 +140,7 @@ def _run(
         mirror = _mirror(parts, storage)
         told: list[Listener] = [log, *([mirror] if mirror else []), *listeners]
         past = storage.records()
-        info = _info(parts, storage, command=command, resumed=bool(past))
+        info = info_of(parts, storage, command=command, resumed=bool(past))
         for listener in told:
             listener.started(info, past)
         worker = WorkerProcess()
@@ -299,20 +271,3 @@ def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:
     from nas.tracking import MlflowMirror
 
     return MlflowMirror(parts.settings.tracking.uri, runs=storage.path.parent, study=storage.name)
-
-
-def _info(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool) -> StudyInfo:
-    return StudyInfo(
-        name=storage.name,
-        folder=str(storage.path),
-        settings=parts.settings.to_json(),
-        goal=parts.objective.goal,
-        limits=tuple(limit.sentence for limit in parts.objective.limits),
-        target=parts.target,
-        data=parts.facts.name,
-        space=parts.space.name,
-        trials=parts.settings.study.trials,
-        resumed=resumed,
-        command=command,
-        identity=storage.get("nas.identity") or "",
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.errors import DataError, TrainingError
+from nas.errors import DataError, MemoryRanOutError, TrainingError
 from nas.execution import CrashError, StoppedError, WorkerProcess
 
 TASKS = """
@@ -25,6 +25,10 @@ def fail(report):
 
 def divide(report):
     return 1 / 0
+
+def fill(report):
+    import torch
+    torch.empty(1 << 60)
 
 def die(report):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -67,6 +71,11 @@ def test_our_errors_cross_as_they_are_and_others_say_where(worker, tasks) -> Non
         worker.run(tasks.fail, {})
     with pytest.raises(TrainingError, match=r"ZeroDivisionError.*tasks_of_a_test.py:13"):
         worker.run(tasks.divide, {})
+
+
+def test_memory_that_ran_out_is_told_apart(worker, tasks) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(MemoryRanOutError, match="memory ran out"):
+        worker.run(tasks.fill, {})
 
 
 def test_a_killed_process_is_a_crash_and_the_next_task_runs(worker, tasks) -> None:  # type: ignore[no-untyped-def]

@@ -6,13 +6,14 @@ the way is refused there and then, by how much, and never trained.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nas.architecture import Architecture
-from nas.errors import StudyError, TargetError
+from nas.errors import MemoryRanOutError, StudyError, TargetError
 from nas.events import Stage
 from nas.execution import CrashError, StoppedError
 from nas.objective import Objective
@@ -92,7 +93,7 @@ class Examiner:
         for _ in range(self.retries):
             try:
                 return self.evaluate(architecture, genes, report)
-            except (CrashError, MemoryError):
+            except (CrashError, MemoryRanOutError):
                 continue
         return self.evaluate(architecture, genes, report)
 
@@ -135,8 +136,6 @@ class _Findings:
 
 def _over(violation: float) -> float:
     """How far above the limit, as a share of it."""
-    import math
-
     return math.exp(violation) - 1
 
 

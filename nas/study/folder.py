@@ -19,7 +19,8 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smbfs", "smb3", "fuse.sshfs", "a
 
 def studies(folder: Path) -> list[str]:
     """The names of the studies in a folder of runs, in order."""
-    return sorted(path.parent.name for path in folder.glob(f"*/{DATABASE}"))
+    # A study in the making has a hidden folder.
+    return sorted(path.parent.name for path in folder.glob(f"[!.]*/{DATABASE}"))
 
 
 def next_name(folder: Path, stem: str) -> str:

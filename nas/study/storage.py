@@ -8,8 +8,10 @@ told; whatever lies between two writes when the power goes can be taken up from 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,36 +40,39 @@ class StudyStorage:
 
     @classmethod
     def create(
-        cls, path: Path, directions: Sequence[Direction], attributes: Mapping[str, Any]
+        cls,
+        path: Path,
+        directions: Sequence[Direction],
+        attributes: Mapping[str, Any],
+        *,
+        fill: Callable[[Path], None] = lambda folder: None,
     ) -> StudyStorage:
-        """A new study in the new folder `path`.
+        """A new study in the new folder `path`, there whole or not at all.
+
+        `fill` writes whatever else belongs into the folder.
 
         Raises:
             StudyError: the folder exists, cannot be written, or is on a network file system.
         """
         check_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            path.mkdir(parents=True)
-        except FileExistsError:
+            with _said(path, kept="nothing was begun: make room or mend the cause, and try again"):
+                _begin(making / DATABASE, path.name, directions, attributes)
+                fill(making)
+                making.chmod(0o755)
+                making.rename(path)
+        except StudyError:
+            if not path.exists():
+                raise
             raise StudyError(
                 f"study {path.name}: a new study needs a new name; got one that exists in "
                 f"{path.parent}; allowed: another study.name, or nas resume {path.name}"
             ) from None
-        with _said(path), quiet():
-            # A write-ahead log takes one flush a write, a rollback journal three.
-            with contextlib.closing(sqlite3.connect(path / DATABASE)) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-            study = optuna.create_study(
-                storage=_storage(path / DATABASE),
-                study_name=path.name,
-                directions=list(directions),
-                sampler=optuna.samplers.RandomSampler(),
-            )
-            storage = cls(path, study)
-            storage.set("nas.format", FORMAT)
-            for key, value in attributes.items():
-                storage.set(key, value)
-        return storage
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> StudyStorage:
@@ -180,6 +185,22 @@ class StudyStorage:
             backend.engine.dispose()
 
 
+def _begin(
+    database: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
+    """Write an empty study; nothing keeps the file open."""
+    with quiet():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            # A write-ahead log takes one flush a write, a rollback journal three.
+            connection.execute("PRAGMA journal_mode=WAL")
+        backend = _storage(database)
+        study = optuna.create_study(storage=backend, study_name=name, directions=list(directions))
+        for key, value in {"nas.format": FORMAT, **attributes}.items():
+            study.set_user_attr(key, value)
+        backend.remove_session()
+        backend.engine.dispose()
+
+
 def record(trial: FrozenTrial) -> TrialRecord:
     """What everybody outside Optuna sees of a trial."""
     attributes = trial.user_attrs
@@ -213,22 +234,25 @@ def _check_integrity(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _said(path: Path) -> Iterator[None]:
+def _said(path: Path, kept: str = "") -> Iterator[None]:
     """Turn what SQLite, SQLAlchemy and the operating system say into one message."""
+    kept = kept or (
+        "what was found so far stays as it is: make room or mend the cause, then "
+        f"nas resume {path.name}"
+    )
     try:
         yield
     except (optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
         cause = error.__cause__ or error
         raise StudyError(
             f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-            f"{str(cause).splitlines()[0]}; what was found so far stays as it is: make room or "
-            f"mend the cause, then nas resume {path.name}"
+            f"{str(cause).splitlines()[0]}; {kept}"
         ) from error
     except Exception as error:
         # SQLAlchemy's errors are recognised by name: its import is Optuna's business.
         if type(error).__module__.startswith("sqlalchemy"):
             raise StudyError(
                 f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-                f"{str(error).splitlines()[0]}; what was found so far stays as it is"
+                f"{str(error).splitlines()[0]}; {kept}"
             ) from error
         raise

@@ -1,0 +1,77 @@
+"""Settings -> limits and objective."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from nas.architecture import Architecture
+from nas.errors import SettingsError
+from nas.objective import Limit, Objective, Quantity
+from nas.settings import Settings
+
+
+def limits_of(settings: Settings, named: partial[Architecture]) -> list[Limit]:
+    """The limits as named; latency and multiply-adds of the reference where none is.
+
+    `named` resolves the name of a network at the study's input.
+
+    Raises:
+        SettingsError: evaluation=table with no limit, or with the name of a network as one.
+    """
+    wanted = settings.objective
+    quantities: tuple[tuple[Quantity, float | None, str | None], ...] = (
+        ("latency", wanted.latency_ms, wanted.latency_of),
+        ("multiply_adds", wanted.multiply_adds, wanted.multiply_adds_of),
+        ("parameters", wanted.parameters, wanted.parameters_of),
+    )
+    limits = [
+        _limit(quantity, bound, network, named)
+        for quantity, bound, network in quantities
+        if bound is not None or network is not None
+    ]
+    if settings.evaluation.name == "table" and any(limit.network for limit in limits):
+        raise SettingsError(
+            "objective: with evaluation=table a limit is a number; got the name of a network; "
+            "allowed: objective.multiply_adds=40e6, objective.latency_ms=5"
+        )
+    if limits or wanted.name == "pareto":
+        return limits
+    if settings.evaluation.name == "table":
+        raise SettingsError(
+            "objective: with evaluation=table a limit is a number; got none; allowed: "
+            "objective.multiply_adds=40e6, objective.latency_ms=5, or objective=pareto"
+        )
+    return [_limit(q, None, wanted.reference, named) for q in ("latency", "multiply_adds")]
+
+
+def _limit(
+    quantity: Quantity, bound: float | None, network: str | None, named: partial[Architecture]
+) -> Limit:
+    if network is None:
+        return Limit(quantity, bound)
+    from nas.costs import count
+
+    architecture = named(network)
+    if quantity != "latency":
+        bound = float(getattr(count(architecture), quantity))
+    return Limit(quantity, bound, network, architecture.fingerprint)
+
+
+def objective_of(settings: Settings, limits: list[Limit]) -> Objective:
+    """The objective these settings mean under these limits."""
+    wanted = settings.objective
+    if wanted.name == "constrained":
+        return Objective("constrained", limits=tuple(limits))
+    if wanted.name == "pareto":
+        return Objective("pareto", limits=tuple(limits), quantities=tuple(wanted.quantities))
+    exponents = {
+        "latency": wanted.latency_exponent,
+        "multiply_adds": wanted.multiply_adds_exponent,
+    }
+    soft = tuple(limit for limit in limits if limit.quantity in exponents)
+    return Objective(
+        "weighted",
+        limits=tuple(limit for limit in limits if limit.quantity not in exponents),
+        soft=soft,
+        exponents=tuple(exponents[limit.quantity] for limit in soft),
+    )
