@@ -24,6 +24,8 @@ from nas.latency.lease import shared
 from nas.network import build
 from nas.outcome import EpochResult, Evaluation
 from nas.settings import TrainingSettings
+from nas.training.kernels import fast_kernels
+from nas.training.schedule import rate, sgd
 
 Report = Callable[[EpochResult, int], None]
 """Called with the result of each epoch and the number of epochs there will be."""
@@ -96,7 +98,7 @@ def accuracy(
     was_training = module.training
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=settings.device)
-    with torch.inference_mode():
+    with torch.inference_mode(), fast_kernels(module, settings):
         for start in range(0, len(split), EVALUATION_BATCH):
             with shared(settings.device):
                 logits = module(
@@ -108,19 +110,6 @@ def accuracy(
                 right += (logits.argmax(1) == labels).sum()
     module.train(was_training)
     return int(right) / len(split)
-
-
-def rate(progress: float, settings: TrainingSettings) -> float:
-    """The learning rate of the one-cycle schedule at `progress`, 0..1, through the training.
-
-    Linear from a 25th of the peak up over `warmup_share`, then half a cosine down to 0.
-
-    Reference: Smith and Topin 2018, Super-Convergence, sec. 3; momentum is left constant.
-    """
-    peak, warmup = settings.learning_rate, settings.warmup_share
-    if progress < warmup:
-        return peak * (1 / 25 + (1 - 1 / 25) * progress / warmup)
-    return peak * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
 
 
 def _check_fits(architecture: Architecture, data: DataSet, settings: TrainingSettings) -> None:
@@ -148,14 +137,15 @@ def _train(
 ) -> Trained:
     module = build(architecture).to(settings.device)
     module.to(memory_format=MEMORY_FORMATS[settings.memory_format])  # type: ignore[call-overload]
-    optimizer = _optimizer(module, settings)
+    optimizer = sgd(module, settings)
     generator = torch.Generator(settings.device).manual_seed(seed)
     results: list[EpochResult] = []
     for epoch in range(settings.epochs):
         started = time.perf_counter()
-        loss, waited = _epoch(
-            module, optimizer, epoch, data=data, settings=settings, generator=generator
-        )
+        with fast_kernels(module, settings):
+            loss, waited = _epoch(
+                module, optimizer, epoch, data=data, settings=settings, generator=generator
+            )
         if not math.isfinite(loss):
             raise TrainingError(
                 f"training {architecture.text}: the loss must stay finite; got {loss} in epoch "
@@ -235,22 +225,6 @@ def _prepared(images: torch.Tensor, *, data: DataSet, settings: TrainingSettings
         mean=data.mean,
         std=data.std,
         memory_format=MEMORY_FORMATS[settings.memory_format],
-    )
-
-
-def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """SGD; weight decay falls on weights of convolutions and classifier alone."""
-    decayed = [p for p in module.parameters() if p.ndim > 1]
-    free = [p for p in module.parameters() if p.ndim <= 1]
-    return torch.optim.SGD(
-        [
-            {"params": decayed, "weight_decay": settings.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.momentum > 0,
-        fused=True,
     )
 
 

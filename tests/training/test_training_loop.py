@@ -7,11 +7,11 @@ import torch
 
 from nas.architecture import Architecture
 from nas.data import DataSet, Split
-from nas.data.augmentation import flip, normalise, shift
+from nas.data.augmentation import normalise
 from nas.errors import SettingsError, TrainingError
 from nas.latency.lease import exclusive
 from nas.settings import DataSettings, TrainingSettings
-from nas.training import accuracy, rate, resolve, train
+from nas.training import accuracy, resolve, train
 
 SMALL = "in1x8x8+stem8-s1+sandglass:16-s2+sandglass:24-s2+head0+out10"
 NETWORK = Architecture.from_text(SMALL)
@@ -122,7 +122,7 @@ def test_a_last_image_over_is_trained_with_the_others(digits, count):
 
 
 def test_every_image_is_in_one_batch_of_an_epoch_and_batches_are_even():
-    from nas.training import _batches
+    from nas.training.loop import _batches
 
     generator = torch.Generator().manual_seed(0)
     batches = _batches(1000, replace(QUICK, batch_size=64), generator)
@@ -153,16 +153,6 @@ def test_automatic_settings_are_resolved_to_what_is_used():
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(SettingsError, match=r"training\.device.*got 'cuda'"):
         resolve(TrainingSettings(device="cuda"))
-
-
-def test_the_rate_rises_over_the_warm_up_and_ends_at_zero():
-    settings = TrainingSettings(learning_rate=0.5, warmup_share=0.25)
-    assert rate(0, settings) == pytest.approx(0.02)
-    assert rate(0.125, settings) == pytest.approx(0.26)  # half-way from 0.02 to 0.5
-    assert rate(0.25, settings) == pytest.approx(0.5)
-    assert rate(0.625, settings) == pytest.approx(0.25)  # the middle of the cosine
-    assert rate(1, settings) == pytest.approx(0, abs=1e-12)
-    assert rate(0, replace(settings, warmup_share=0)) == 0.5
 
 
 def test_batch_norm_and_biases_have_no_weight_decay(digits):
@@ -203,40 +193,6 @@ def test_a_batch_waits_for_a_measurement(digits):
             with pytest.raises(NotYet):
                 future.result(timeout=1.5)
         assert future.result(timeout=120).evaluation.epochs
-
-
-def shift_by_hand(image, pixels):
-    """All crops of one padded image, as the set of their bytes."""
-    _, height, width = image.shape
-    padded = torch.zeros(image.shape[0], height + 2 * pixels, width + 2 * pixels, dtype=torch.uint8)
-    padded[:, pixels : pixels + height, pixels : pixels + width] = image
-    return {
-        bytes(padded[:, y : y + height, x : x + width].contiguous().numpy())
-        for y in range(2 * pixels + 1)
-        for x in range(2 * pixels + 1)
-    }
-
-
-def test_shifting_gives_each_image_one_of_its_crops_and_in_the_end_all():
-    generator = torch.Generator().manual_seed(0)
-    image = torch.randint(1, 256, (2, 5, 4), dtype=torch.uint8, generator=generator)
-    shifted = shift(image.repeat(400, 1, 1, 1), 1, generator=generator)
-    assert {bytes(one.contiguous().numpy()) for one in shifted} == shift_by_hand(image, 1)
-
-
-def test_a_shift_of_no_pixels_changes_nothing():
-    images = torch.randint(0, 256, (3, 1, 4, 4), dtype=torch.uint8)
-    assert shift(images, 0, generator=torch.Generator()) is images
-
-
-def test_flipping_mirrors_about_half_of_the_images_and_leaves_the_others():
-    generator = torch.Generator().manual_seed(0)
-    images = torch.arange(12, dtype=torch.uint8).view(1, 1, 3, 4).repeat(1000, 1, 1, 1)
-    flipped = flip(images, generator=generator)
-    mirrored = (flipped == images.flip(3)).all(3).all(2).all(1)
-    same = (flipped == images).all(3).all(2).all(1)
-    assert bool((mirrored ^ same).all())
-    assert 420 < int(mirrored.sum()) < 580  # five standard deviations
 
 
 def test_normalised_training_images_have_mean_zero_and_deviation_one(digits):
