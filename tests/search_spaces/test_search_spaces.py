@@ -12,6 +12,7 @@ from torch import nn
 from nas.architecture import Architecture, UnitSpec
 from nas.errors import SpaceError
 from nas.network import build, build_unit
+from nas.unit_rules import UNIT_RULES
 from search_spaces import SEARCH_SPACES, Mixed, MobileNext, ShuffleNetV1, ShuffleNetV2
 
 INPUTS = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 480, 640), (3, 224, 224)]
@@ -148,6 +149,33 @@ def test_an_expansion_that_the_floor_of_hidden_channels_overrules_is_one_network
     assert one == other
     deeper = [space.decode(genes | {"stage1_expansion": e, "stage1_depth": 2}) for e in (4, 6)]
     assert deeper[0].fingerprint != deeper[1].fingerprint
+
+
+def test_a_space_of_all_kinds_has_one_value_a_network():
+    # xception is shuffle_v1 with one group, resnext with one group the bottleneck.
+    few = {"groups": (1, 2), "widths": (32,), "expansions": (2, 4), "depths": (1, 2)}
+    by_fingerprint = defaultdict(set)
+    kinds = tuple(UNIT_RULES)
+    space = Mixed(input=(1, 8, 8), classes=10, kinds=kinds, kernel_sizes=(3,), **few)
+    rng = random.Random(0)
+    for _ in range(1500):
+        architecture = space.decode(space.sample(rng))
+        by_fingerprint[architecture.fingerprint].add(architecture)
+        assert space.decode(space.encode(architecture)) == architecture
+    assert all(len(values) == 1 for values in by_fingerprint.values())
+
+
+@pytest.mark.parametrize(
+    ("alias", "module"), [("xception", "shuffle_v1"), ("resnext", "bottleneck")]
+)
+def test_an_alias_is_named_as_what_it_builds_where_both_are_offered(alias, module):
+    genes = {gene.name: gene.options[0] for gene in Mixed().genes}
+    genes |= {"stage1_kind": alias, "stage2_kind": "shuffle_v2", "stage3_kind": "shuffle_v2"}
+    only = Mixed(kinds=[alias, "shuffle_v2"]).decode(genes)
+    both = Mixed(kinds=[alias, module, "shuffle_v2"]).decode(genes)
+    assert only.units[0].kind == alias
+    assert both.units[0].kind == module
+    assert only.fingerprint == both.fingerprint
 
 
 @every_space

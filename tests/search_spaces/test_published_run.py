@@ -1,0 +1,62 @@
+"""Every published network trains, exports with a dynamic batch and runs in ONNX Runtime."""
+
+import io
+
+import numpy
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from nas.costs import layers
+from nas.network import build
+from search_spaces.published import PUBLISHED, published
+
+INPUT = (3, 32, 32)
+BY_DEFAULT = ("shufflenet_v2_x0_5",)
+"""The others take minutes together."""
+
+every_network = pytest.mark.parametrize(
+    "name",
+    [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow)
+     for name in PUBLISHED],
+)  # fmt: skip
+
+
+def small(name):
+    torch.manual_seed(0)
+    return build(published(name, input=INPUT, classes=10))
+
+
+@every_network
+def test_trains_one_step_and_keeps_its_state_when_counted(name):
+    network = small(name)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    loss = nn.functional.cross_entropy(network(torch.rand(2, *INPUT)), torch.tensor([3, 7]))
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    optimiser.step()
+    assert any(not value.equal(before[key]) for key, value in network.state_dict().items())
+
+    layers(network, INPUT)
+    small(name).load_state_dict(network.state_dict(), strict=True)
+
+
+@every_network
+def test_exports_with_a_dynamic_batch_and_runs_in_onnx_runtime(name):
+    network = small(name).eval()
+    x = torch.rand(3, *INPUT)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(network, (x[:2],), dynamic_shapes=({0: batch},))
+    expected = network(x)
+    torch.testing.assert_close(exported.module()(x), expected)
+
+    program = torch.onnx.export(exported, verbose=False, dynamo=True)
+    model = io.BytesIO()
+    program.save(model)
+    session = onnxruntime.InferenceSession(model.getvalue(), providers=["CPUExecutionProvider"])
+    for images in (x, x[:1]):
+        found = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+        numpy.testing.assert_allclose(found, network(images).detach(), atol=1e-4, rtol=1e-3)
