@@ -46,8 +46,8 @@ def test_commands_in_the_docs_are_commands(
                 continue
             arguments = _parsed(words[1:])
             if arguments.verb == "search" and not arguments.multirun:
-                if any(word.endswith(".yaml") for word in words):
-                    assert main(["init", next(w for w in words if w.endswith(".yaml"))]) == 0
+                for file in (w for w in words if w.endswith(".yaml") and not Path(w).exists()):
+                    assert main(["init", file]) == 0
                 quiet = [word for word in words[1:] if word not in ("--dry-run", "--cfg", "job")]
                 assert main([*quiet, "--cfg", "job"]) == 0, line
 

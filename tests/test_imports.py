@@ -32,8 +32,8 @@ LAYERS = (
     ("nas.evaluation", "nas.samplers", "nas.execution"),
     ("nas.study",),
     ("nas.status", "nas.names", "nas.tracking", "nas.report", "nas.export", "nas.counted"),
-    ("nas.composition",),
-    ("nas.finalists", "nas.session", "nas.dry_run"),
+    ("nas.limits", "nas.composition"),
+    ("nas.finalists", "nas.identity", "nas.session", "nas.dry_run"),
     ("nas.tables", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
 )
 """The table of layers: a room imports rooms of its own line and of the lines above it."""
