@@ -6,20 +6,24 @@ They take settings and paths, never tensors: each process reads its data once an
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch.nn import functional
 
 from nas import weights as stored
 from nas.architecture import Architecture
-from nas.data import Split, load
+from nas.data import DataSet, Split, load
+from nas.data.resizing import resized
 from nas.outcome import Evaluation
 from nas.settings import DataSettings, TrainingSettings
 from nas.training import Report, accuracy, resolve, train
 
 BASELINE_IMAGES = 10_000
 BASELINE_SIDE = 32
+BASELINE_BATCH = 500
 
 
 def evaluate_full(
@@ -33,12 +37,15 @@ def evaluate_full(
 ) -> Evaluation:
     """Train once and give the validation accuracy; the weights go to `weights` if given.
 
+    Images are brought to the architecture's own height and width.
+
     Raises:
         TrainingError: the loss became infinite or not a number, or memory ran out.
         DataError: the data is missing or damaged.
         StudyError: the weights cannot be written.
     """
-    trained = train(architecture, load(data), training, seed=seed, report=report)
+    images = _sized(data, architecture.input[1:])
+    trained = train(architecture, images, training, seed=seed, report=report)
     if weights is not None:
         stored.save(trained.module, weights, architecture=architecture)
     return trained.evaluation
@@ -52,7 +59,7 @@ def test_accuracy(architecture: Architecture, weights: Path, *, data: DataSettin
     Raises:
         DataError: weights or data are missing, damaged or of another architecture.
     """
-    images = load(data)
+    images = _sized(data, architecture.input[1:])
     module = stored.load(architecture, weights)
     settings = resolve(TrainingSettings(device="cpu"))
     return accuracy(module, images.test, data=images, settings=settings)
@@ -60,6 +67,12 @@ def test_accuracy(architecture: Architecture, weights: Path, *, data: DataSettin
 
 # pytest must not take it for a test where it is imported.
 test_accuracy.__test__ = False  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=4)
+def _sized(data: DataSettings, size: tuple[int, int]) -> DataSet:
+    """The data at a candidate's own resolution."""
+    return resized(load(data), size)
 
 
 def baseline(data: DataSettings) -> float:
@@ -71,20 +84,22 @@ def baseline(data: DataSettings) -> float:
     from sklearn.linear_model import LogisticRegression
 
     images = load(data)
-    train_split = Split(
-        images.train.images[:BASELINE_IMAGES], images.train.labels[:BASELINE_IMAGES]
-    )
+    train_pixels, train_labels = _pixels(images.train, BASELINE_IMAGES)
+    test_pixels, test_labels = _pixels(images.test, len(images.test))
     with warnings.catch_warnings():
         # A baseline that stops at its last iteration is as good a scale.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(max_iter=300)
-        model.fit(_pixels(train_split), train_split.labels.numpy())
-    return float(model.score(_pixels(images.test), images.test.labels.numpy()))
+        model.fit(train_pixels, train_labels)
+    return float(model.score(test_pixels, test_labels))
 
 
-def _pixels(split: Split) -> np.ndarray:
-    """The images as rows of numbers 0..1."""
-    images = split.images.float() / 255
-    height, width = (min(side, BASELINE_SIDE) for side in images.shape[2:])
-    rows: np.ndarray = functional.adaptive_avg_pool2d(images, (height, width)).flatten(1).numpy()
-    return rows
+def _pixels(split: Split, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `most` images as rows of numbers 0..1, and their labels."""
+    rows, labels = [], []
+    for images, targets in batches(split, torch.arange(len(split))[:most].split(BASELINE_BATCH)):
+        height, width = (min(side, BASELINE_SIDE) for side in images.shape[2:])
+        small = functional.adaptive_avg_pool2d(images.float() / 255, (height, width))
+        rows.append(small.flatten(1).numpy())
+        labels.append(targets.numpy())
+    return np.concatenate(rows), np.concatenate(labels)
