@@ -69,10 +69,8 @@ def pool_in_front(unit, x):
 
 
 @pytest.mark.parametrize(
-    "groups", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 3, *[
-        pytest.param(groups, marks=pytest.mark.slow) for groups in (4, 8)
-    ]],
-)  # fmt: skip
+    "groups", [3, *(pytest.param(groups, marks=pytest.mark.slow) for groups in (1, 2, 4, 8))]
+)
 def test_shufflenet_v1(groups):
     # It concatenates (branch, pooled input): with groups that puts other channels into a group, so
     # no permutation of weights makes up for it, and its stride-2 units are changed to the authors'.
