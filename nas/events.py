@@ -17,7 +17,8 @@ class StudyInfo:
 
     `goal` and `limits` are sentences for people ("latency <= 3.10 ms, that of shufflenet_v2_x0_5");
     `settings` the resolved settings as plain JSON; `resumed` tells a resume from a start;
-    `trained` says whether accuracy comes from training (else from a table).
+    `trained` says whether accuracy comes from training (else from a table). `identity` is a random
+    word stored with the study when it is created: a namesake is another study.
     """
 
     name: str
@@ -31,6 +32,7 @@ class StudyInfo:
     trials: int
     resumed: bool
     command: str
+    identity: str = ""
 
 
 @dataclass(frozen=True)

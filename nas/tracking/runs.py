@@ -1,0 +1,288 @@
+"""The MLflow runs of one study, and writing what is missing in them.
+
+Run ids cannot be chosen and names are not unique, so runs are found by their tags `nas.study`,
+`nas.identity` and `nas.trial`. Everything a run already holds is left as it is: MLflow appends
+to metrics and refuses to change params.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import TrackingError
+from nas.events import StudyInfo
+from nas.tracking import legal, store
+from nas.tracking.rows import Point, Row
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+PARENT = "mlflow.parentRunId"
+PARAMS_PER_BATCH = 100
+METRICS_PER_BATCH = 1000
+RUNS_PER_PAGE = 1000
+DONE = ("FINISHED", "FAILED")
+
+
+@dataclass
+class _Known:
+    """What a run holds, as far as it was read or written; `steps` is None while unread."""
+
+    id: str
+    name: str
+    status: str
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    steps: set[tuple[str, int]] | None = None
+    files: bool = False
+
+
+class StudyRuns:
+    """The runs of one study in one store; to be used by one thread."""
+
+    def __init__(self, uri: str, study: StudyInfo, *, runs: Path) -> None:
+        self._uri = uri
+        self._study = study
+        self._folder = runs
+        self._client: MlflowClient | None = None
+        self._experiment = ""
+        self._known: dict[int | None, _Known] = {}
+
+    def open(self) -> None:
+        """Find the experiment, or make it, and what it already holds of this study.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        client = self._client or store.connect(self._uri, self._folder)
+        with store.said(self._uri):
+            self._experiment = _experiment(client, self._uri, self._study, self._folder)
+            self._known = self._read(client)
+        self._client = client
+
+    @property
+    def trials(self) -> dict[int, str]:
+        """The status of each trial that has a run."""
+        return {n: known.status for n, known in self._known.items() if n is not None}
+
+    @property
+    def experiment(self) -> str:
+        """The id of the experiment."""
+        return self._experiment
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the study's own run, once there is one."""
+        known = self._known.get(None)
+        return known.id if known else None
+
+    def write(self, row: Row) -> bool:
+        """Write what is missing of this run; returns whether anything was.
+
+        Raises:
+            TrackingError: the store refused or did not answer; what got through stays known.
+        """
+        assert self._client is not None  # open() comes first
+        with store.said(self._uri):
+            return self._write(self._client, row)
+
+    def _write(self, client: MlflowClient, row: Row) -> bool:
+        tags = dict(row.tags)
+        if row.trial is not None:
+            if self.parent is None:
+                raise TrackingError(
+                    f"tracking, trial {row.trial}: the study's own run must be written before its "
+                    "trials; got none yet"
+                )
+            tags[PARENT] = self.parent
+        known = self._known.get(row.trial)
+        if known is None:
+            if not row.create:
+                return False
+            known = self._known[row.trial] = self._created(client, row, tags)
+            wrote = True
+        else:
+            wrote = False
+        wrote |= self._write_values(client, known, row, tags)
+        if not known.files:
+            _write_files(client, known.id, row.artifacts())
+            known.files = True
+            wrote |= row.trial is not None
+        if known.name != row.name:
+            client.update_run(known.id, name=row.name)
+            known.name = row.name
+            wrote = True
+        if known.status != row.status:
+            _set_status(client, known.id, row)
+            known.status = row.status
+            wrote = True
+        return wrote
+
+    def _created(self, client: MlflowClient, row: Row, tags: dict[str, str]) -> _Known:
+        run = client.create_run(
+            self._experiment,
+            start_time=_milliseconds(row.started),
+            tags=tags,
+            run_name=row.name,
+        )
+        return _Known(run.info.run_id, row.name, "RUNNING", tags=tags, steps=set())
+
+    def _write_values(
+        self, client: MlflowClient, known: _Known, row: Row, tags: dict[str, str]
+    ) -> bool:
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = _milliseconds(row.noted)
+        points = self._missing_points(client, known, row)
+        params = [Param(k, v) for k, v in row.params.items() if k not in known.params]
+        metrics = [
+            Metric(k, v, now, row.step) for k, v in row.metrics.items() if known.metrics.get(k) != v
+        ]
+        metrics += [Metric(p.key, p.value, _milliseconds(p.time), p.step) for p in points]
+        changed = [RunTag(k, v) for k, v in tags.items() if known.tags.get(k) != v]
+        # Tags go last: a run that tells its outcome has its numbers.
+        for batch in _batches(metrics=metrics, params=params, tags=changed):
+            client.log_batch(known.id, **batch)
+        known.params |= dict(row.params)
+        known.metrics |= dict(row.metrics)
+        known.tags |= tags
+        if known.steps is not None:
+            known.steps |= {(point.key, point.step) for point in points}
+        return bool(metrics or params or changed)
+
+    def _missing_points(self, client: MlflowClient, known: _Known, row: Row) -> Sequence[Point]:
+        if not row.points or (known.steps is None and known.status in DONE):
+            return ()
+        if known.steps is None:
+            # MLflow appends: a step that is written twice would be there twice.
+            keys = sorted({point.key for point in row.points} & known.metrics.keys())
+            known.steps = {
+                (key, metric.step)
+                for key in keys
+                for metric in client.get_metric_history(known.id, key)
+            }
+        return [p for p in row.points if (p.key, p.step) not in known.steps]
+
+    def _read(self, client: MlflowClient) -> dict[int | None, _Known]:
+        """The runs this study already has; one that is there twice is removed but for one."""
+        study = self._study
+        query = f"tags.`nas.study` = '{study.name}'"
+        if study.identity:
+            query += f" and tags.`nas.identity` = '{study.identity}'"
+        elif not study.resumed:
+            return {}  # without an identity, a namesake of a new study is another study
+        runs = list(_pages(client, self._experiment, query))
+        parents = [run for run in runs if "nas.trial" not in run.data.tags]
+        known: dict[int | None, _Known] = {}
+        if parents:
+            parent = max(parents, key=lambda run: run.info.start_time)
+            known[None] = _known(parent)
+            if not study.identity:
+                runs = [r for r in runs if r.data.tags.get(PARENT) == parent.info.run_id]
+        for run in sorted(runs, key=lambda run: run.info.status not in DONE):
+            number = run.data.tags.get("nas.trial", "")
+            if not number.isdigit():
+                continue
+            if int(number) in known:
+                client.delete_run(run.info.run_id)
+            else:
+                known[int(number)] = _known(run)
+        return known
+
+    def settle(self, numbers: Callable[[int], bool]) -> int:
+        """Mark runs KILLED that still say RUNNING though the study has no such trial.
+
+        Raises:
+            TrackingError: the store refused or did not answer.
+        """
+        assert self._client is not None  # open() comes first
+        lost = [n for n, status in self.trials.items() if status == "RUNNING" and not numbers(n)]
+        with store.said(self._uri):
+            for number in lost:
+                self._client.set_terminated(self._known[number].id, "KILLED")
+                self._known[number].status = "KILLED"
+        return len(lost)
+
+
+def _experiment(client: MlflowClient, uri: str, study: StudyInfo, runs: Path) -> str:
+    """The id of the experiment of this data and space; one that was deleted is restored."""
+    from mlflow.exceptions import MlflowException
+
+    name = legal.cut(f"{study.data}-{study.space}", legal.EXPERIMENT_CHARACTERS)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, store.artifact_location(uri, runs, name)))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another study was faster
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _pages(client: MlflowClient, experiment: str, query: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], query, max_results=RUNS_PER_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _known(run: Run) -> _Known:
+    return _Known(
+        id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
+        files=run.info.status in DONE and "nas.trial" in run.data.tags,
+    )
+
+
+def _set_status(client: MlflowClient, run: str, row: Row) -> None:
+    if row.status == "RUNNING":
+        client.update_run(run, status="RUNNING")
+    else:
+        end = _milliseconds(row.ended) if row.ended is not None else None
+        client.set_terminated(run, row.status, end)
+
+
+def _write_files(client: MlflowClient, run: str, files: Any) -> None:
+    if not files:
+        return
+    with tempfile.TemporaryDirectory(prefix="nas-") as folder:
+        for name, text in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        client.log_artifacts(run, folder)
+
+
+def _batches(*, metrics: list[Any], params: list[Any], tags: list[Any]) -> Iterator[Any]:
+    """As few log_batch calls as MLflow's limits allow (100 params, 100 tags, 1,000 in all)."""
+    room = METRICS_PER_BATCH - 2 * PARAMS_PER_BATCH
+    while metrics or params or tags:
+        last = len(metrics) <= room and len(params) <= PARAMS_PER_BATCH
+        yield {
+            "metrics": metrics[:room],
+            "params": params[:PARAMS_PER_BATCH],
+            "tags": tags[:PARAMS_PER_BATCH] if last else [],
+        }
+        metrics, params = metrics[room:], params[PARAMS_PER_BATCH:]
+        if last:
+            tags = tags[PARAMS_PER_BATCH:]
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
