@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.errors import InputError, SettingsError, StudyError
+from nas.session import resume
+from nas.status import status
+
+QUICK = (
+    "training.epochs=1",
+    "objective.latency_ms=50",
+    "space.widths=[12,24]",
+    "space.depths=[1]",
+    "space.start_from=[]",
+    "tracking=none",
+)
+
+
+def test_a_search_from_python_returns_what_its_study_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = nas.search(*QUICK, "study.trials=2", "study.name=one")
+    assert found.reason == "finished"
+    assert found.counts.evaluated == 2
+    assert found.problems == ()
+    assert len(found.winners) == 2
+    for finalist in (*found.winners, found.reference):
+        assert finalist is not None
+        assert finalist.test_accuracy is not None
+        assert finalist.outcome.latency is not None
+        assert finalist.outcome.latency.low < finalist.outcome.latency.high
+        assert finalist.outcome.evaluation is not None
+    (stood,) = status(tmp_path / "runs")
+    assert stood.state == "finished"
+    assert stood.counts == found.counts
+    assert stood.best is not None
+    events = [
+        json.loads(line)["event"]
+        for line in (tmp_path / "runs" / "one" / "log.jsonl").read_text().splitlines()
+    ]
+    assert events[0] == "started"
+    assert events[-1] == "stopped"
+    assert events.count("outcome") == found.counts.proposals
+
+    more = resume("one", ["study.trials=3"], folder=tmp_path / "runs", command="test")
+    assert more.counts.evaluated == 3
+    with pytest.raises(InputError, match=r"training\.epochs: 1 -> 2"):
+        resume("one", ["training.epochs=2"], folder=tmp_path / "runs", command="test")
+    with pytest.raises(StudyError, match="needs a new name"):
+        nas.search(*QUICK, "study.name=one")
+
+
+def test_a_start_that_is_not_in_the_space_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"space\.start_from"):
+        nas.search(*QUICK, "space.start_from=[mobilenext_x1_0]")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_list_that_means_nothing_to_a_space_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="space shufflenet_v2"):
+        nas.search("space=shufflenet_v2", "space.groups=[1,2]")
