@@ -1,16 +1,27 @@
-"""Named data sets, split once and for all, as tensors in memory."""
+"""Named data sets, split once and for all, in memory or streamed from files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+
+import torch
 
 from nas.data.arrays import load_arrays
 from nas.data.dataset import DataSet, Split
 from nas.data.digits import load_digits
+from nas.data.files import Files, read
+from nas.data.folder import load_folder
 from nas.settings import DataSettings
 
-__all__ = ["DataSet", "Split", "load"]
+__all__ = ["DataSet", "Split", "batches", "load"]
+
+SOURCES: dict[str, Callable[[DataSettings], DataSet]] = {
+    "digits": lambda settings: load_digits(),
+    "arrays": load_arrays,
+    "folder": load_folder,
+}
 
 
 def load(settings: DataSettings) -> DataSet:
@@ -20,7 +31,7 @@ def load(settings: DataSettings) -> DataSet:
         DataError: it is missing, damaged or not a set of labelled images.
     """
     stamp = None
-    if settings.path is not None and Path(settings.path).is_file():
+    if settings.path is not None and Path(settings.path).exists():
         status = Path(settings.path).stat()
         stamp = (status.st_mtime_ns, status.st_size)
     return _load(settings, stamp)
@@ -28,4 +39,23 @@ def load(settings: DataSettings) -> DataSet:
 
 @lru_cache(maxsize=2)
 def _load(settings: DataSettings, stamp: tuple[int, int] | None) -> DataSet:
-    return load_digits() if settings.name == "digits" else load_arrays(settings)
+    return SOURCES[settings.name](settings)
+
+
+def batches(
+    split: Split, chosen: Sequence[torch.Tensor]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images and labels at each tensor of indices, one after the other.
+
+    Shape:
+        uint8 (n, channels, height, width) and int64 (n,).
+
+    Raises:
+        DataError: a streamed file is damaged and `data.on_damaged` is not `skip`.
+    """
+    if isinstance(split.images, Files):
+        for indices, (images, kept) in zip(chosen, read(split.images, chosen), strict=True):
+            yield images, split.labels[indices[kept]]
+    else:
+        for indices in chosen:
+            yield split.images[indices], split.labels[indices]

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nas.data.files import Files
 from nas.errors import DataError
-
-LEAST_PER_CLASS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images and their labels.
 
+    Images are a tensor in memory, or `Files` that are decoded as they are needed;
+    `nas.data.batches` reads both.
+
     Shape:
         images: uint8 (n, channels, height, width); labels: int64 (n,).
     """
 
-    images: torch.Tensor
+    images: torch.Tensor | Files
     labels: torch.Tensor
 
     def __len__(self) -> int:
@@ -73,19 +75,37 @@ def divide(
     train, validation, test = (
         Split(pixels[torch.from_numpy(part)], targets[torch.from_numpy(part)]) for part in indices
     )
-    mean, std = _statistics(train.images)
-    _, channels, height, width = pixels.shape
+    return assemble(
+        name,
+        hash=digest.hexdigest()[:16],
+        class_names=class_names,
+        sample=pixels[torch.from_numpy(indices[0])],
+        splits=(train, validation, test),
+    )
+
+
+def assemble(
+    name: str,
+    *,
+    hash: str,
+    class_names: tuple[str, ...],
+    sample: torch.Tensor,
+    splits: tuple[Split, Split, Split],
+) -> DataSet:
+    """The data set of these splits, mean and deviation from `sample`, its training images."""
+    mean, std = _statistics(sample)
+    _, channels, height, width = sample.shape
     return DataSet(
         name=name,
-        hash=digest.hexdigest()[:16],
+        hash=hash,
         classes=len(class_names),
         class_names=class_names,
         input=(channels, height, width),
         mean=mean,
         std=std,
-        train=train,
-        validation=validation,
-        test=test,
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
     )
 
 
@@ -103,18 +123,21 @@ def _statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, .
     return tuple(means), tuple(deviations)
 
 
-def split(where: str, *, labels: np.ndarray, sizes: tuple[int, int, int], seed: int) -> Indices:
-    """A stratified split into so many images for training, validation and test.
+def split(
+    where: str, *, labels: np.ndarray, sizes: tuple[int, int, int | None], seed: int
+) -> Indices:
+    """A stratified split into so many images for training, validation and test (None: no test).
 
     Each image gets its place among its class as a share of it, 0..1; in the order of places every
     stretch holds the classes in proportion. Test is cut from the low end, validation from the high
     one, so that a class of three images has one in each.
 
     Raises:
-        DataError: a class has fewer than three images, or a split is left empty.
+        DataError: a class has fewer images than there are splits, or a split is left empty.
     """
-    train, validation, test = sizes
-    if min(sizes) < 1 or sum(sizes) != len(labels):
+    train, validation, test = sizes[0], sizes[1], sizes[2] or 0
+    wanted = [size for size in sizes if size is not None]
+    if min(wanted) < 1 or sum(wanted) != len(labels):
         raise DataError(
             f"{where}: every split needs at least one image; got {len(labels)} images, split into "
             f"{train} for training, {validation} for validation and {test} for test; allowed: more "
@@ -126,10 +149,10 @@ def split(where: str, *, labels: np.ndarray, sizes: tuple[int, int, int], seed: 
     place = np.empty(len(labels))
     for label in np.unique(labels):
         members = order[labels[order] == label]
-        if len(members) < LEAST_PER_CLASS:
+        if len(members) < len(wanted):
             raise DataError(
-                f"{where}: every class needs an image for training, validation and test; got "
-                f"{len(members)} of class {label}; allowed from {LEAST_PER_CLASS} on"
+                f"{where}: every class needs an image in each of {len(wanted)} splits; got "
+                f"{len(members)} of class {label}; allowed from {len(wanted)} on"
             )
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     order = order[np.argsort(place[order], kind="stable")]

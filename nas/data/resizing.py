@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from nas.data.dataset import DataSet, Split
+from nas.data.files import Files
 
 IMAGES_AT_ONCE = 256
 
@@ -29,11 +30,14 @@ def resized(data: DataSet, size: tuple[int, int]) -> DataSet:
 
 
 def _resized(split: Split, size: tuple[int, int]) -> Split:
+    if isinstance(split.images, Files):
+        # Decoded straight to that size, from the pixels of the file.
+        return Split(replace(split.images, height=size[0], width=size[1]), split.labels)
     chunks = [
         functional.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
         .round_()
         .clamp_(0, 255)
         .to(torch.uint8)
-        for images in split.images.split(IMAGES_AT_ONCE)
+        for images in torch.split(split.images, IMAGES_AT_ONCE)
     ]
     return Split(torch.cat(chunks), split.labels)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from nas import weights as stored
 from nas.architecture import Architecture
-from nas.data import DataSet, Split, load
+from nas.data import DataSet, Split, batches, load
 from nas.data.resizing import resized
 from nas.outcome import Evaluation
 from nas.settings import DataSettings, TrainingSettings
@@ -97,7 +97,8 @@ def baseline(data: DataSettings) -> float:
 def _pixels(split: Split, most: int) -> tuple[np.ndarray, np.ndarray]:
     """The first `most` images as rows of numbers 0..1, and their labels."""
     rows, labels = [], []
-    for images, targets in batches(split, torch.arange(len(split))[:most].split(BASELINE_BATCH)):
+    chosen = torch.split(torch.arange(len(split))[:most], BASELINE_BATCH)
+    for images, targets in batches(split, chosen):
         height, width = (min(side, BASELINE_SIDE) for side in images.shape[2:])
         small = functional.adaptive_avg_pool2d(images.float() / 255, (height, width))
         rows.append(small.flatten(1).numpy())

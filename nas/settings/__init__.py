@@ -13,7 +13,7 @@ from typing import Any
 from nas.errors import SettingsError, nearest
 
 SPACES = ("mixed", "shufflenet_v1", "shufflenet_v2", "mobilenext")
-DATA_SETS = ("digits", "arrays")
+DATA_SETS = ("digits", "arrays", "folder")
 RUNTIMES = ("onnxruntime", "eager", "jit", "compile", "openvino")
 TORCH_RUNTIMES = ("eager", "jit", "compile")
 OBJECTIVES = ("constrained", "pareto", "weighted")
@@ -80,13 +80,25 @@ class SpaceSettings:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Which images. `path` is a file for `arrays`; shares are of all images."""
+    """Which images. `path` is a file for `arrays`, a folder of class folders for `folder`.
+
+    Shares are of all images. `height`, `width` and `channels` null are those the images have;
+    images that differ are resized and cut to them. `on_damaged` says what becomes of a file that
+    cannot be read: `fail` or `skip`. A set of more than `memory_gb` is streamed from `workers`
+    processes (0: one a core, at most four) rather than kept in memory.
+    """
 
     name: str = "digits"
     path: str | None = None
     validation_share: float = 0.2
     test_share: float = 0.2
     seed: int = 0
+    height: int | None = None
+    width: int | None = None
+    channels: int | None = None
+    on_damaged: str = "fail"
+    memory_gb: float = 2.0
+    workers: int = 0
 
     def __post_init__(self) -> None:
         _one_of("data.name", self.name, DATA_SETS)
@@ -99,6 +111,19 @@ class DataSettings:
             )  # fmt: skip
         if self.name == "arrays" and not self.path:
             raise _fail("data.path", "data=arrays reads a file", self.path, "data.path=images.npz")
+        if self.name == "folder" and not self.path:
+            raise _fail("data.path", "data=folder reads a folder", self.path, "data.path=images")
+        _at_least("data.height", self.height, 1)
+        _at_least("data.width", self.width, 1)
+        if (self.height is None) != (self.width is None):
+            raise _fail(
+                "data.width", "goes with data.height", self.width, "both numbers, or both null"
+            )
+        if self.channels not in (None, 1, 3):
+            raise _fail("data.channels", "must be grey or colour", self.channels, "1, 3, null")
+        _one_of("data.on_damaged", self.on_damaged, ("fail", "skip"))
+        _at_least("data.memory_gb", self.memory_gb, 0)
+        _at_least("data.workers", self.workers, 0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The only training loop.
 
-The data set stays in memory as uint8; batches are indexed, augmented and normalised whole. Nothing
-is read back from the device but once an epoch.
+Images come as uint8, from memory or streamed; batches are augmented and normalised whole, on the
+device. Nothing is read back from the device but once an epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from nas.architecture import Architecture
-from nas.data import DataSet, Split
+from nas.data import DataSet, Split, batches
 from nas.data.augmentation import flip, normalise, shift
 from nas.errors import SettingsError, TrainingError
 from nas.latency.lease import shared
@@ -98,18 +98,16 @@ def accuracy(
     was_training = module.training
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=settings.device)
+    chosen = torch.split(torch.arange(len(split)), EVALUATION_BATCH)
+    seen = 0
     with torch.inference_mode(), fast_kernels(module, settings):
-        for start in range(0, len(split), EVALUATION_BATCH):
+        for images, labels in batches(split, chosen):
+            seen += len(images)
             with shared(settings.device):
-                logits = module(
-                    _prepared(
-                        split.images[start : start + EVALUATION_BATCH], data=data, settings=settings
-                    )
-                )
-                labels = split.labels[start : start + EVALUATION_BATCH].to(settings.device)
-                right += (logits.argmax(1) == labels).sum()
+                logits = module(_prepared(images, data=data, settings=settings))
+                right += (logits.argmax(1) == labels.to(settings.device)).sum()
     module.train(was_training)
-    return int(right) / len(split)
+    return int(right) / seen
 
 
 def _check_fits(architecture: Architecture, data: DataSet, settings: TrainingSettings) -> None:
@@ -178,25 +176,25 @@ def _epoch(
 ) -> tuple[float, float]:
     """One pass over the training images; the mean loss and the seconds waited for the device."""
     module.train()
-    total, waited = torch.zeros((), device=settings.device), 0.0
-    batches = _batches(len(data.train), settings, generator)
-    for step, chosen in enumerate(batches):
+    total, waited, seen = torch.zeros((), device=settings.device), 0.0, 0
+    chosen = _batches(len(data.train), settings, generator)
+    for step, (images, labels) in enumerate(batches(data.train, chosen)):
         with shared(settings.device) as seconds:
             waited += seconds
-            progress = (epoch + step / len(batches)) / settings.epochs
+            progress = (epoch + step / len(chosen)) / settings.epochs
             for group in optimizer.param_groups:
                 group["lr"] = rate(progress, settings)
-            images = _augmented(data.train.images[chosen], settings, generator)
-            labels = data.train.labels[chosen].to(settings.device)
-            logits = module(_prepared(images, data=data, settings=settings))
+            augmented = _augmented(images, settings, generator)
+            logits = module(_prepared(augmented, data=data, settings=settings))
             loss = functional.cross_entropy(
-                logits, labels, label_smoothing=settings.label_smoothing
+                logits, labels.to(settings.device), label_smoothing=settings.label_smoothing
             )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += loss.detach() * len(chosen)
-    return float(total) / len(data.train), waited
+            total += loss.detach() * len(labels)
+            seen += len(labels)
+    return float(total) / seen, waited
 
 
 def _batches(
