@@ -81,6 +81,7 @@ class CommandWorker:
         output = said.get("outputs", {}).get(name)
         return {
             "outputs": None if output is None else [_encoded(output)],
+            "first_ns": said["times_ms"][0][0] * 1e6,
             "ns": min(said["times_ms"][1]) * 1e6,
             "version": str(said.get("version", self._command[0])),
         }
@@ -96,12 +97,13 @@ class CommandWorker:
                     (name, 1),
                     (name, repeats[name]),
                     (name, repeats[name]),
+                    (reference, 1),
                     (reference, repeats[reference]),
                 ]
         times = iter(self._run(calls, seconds)["times_ms"])
         samples = []
         for number, name in turns:
-            before, _, first, second, after = (_group(next(times)) for _ in range(5))
+            before, _, first, second, _, after = (_group(next(times)) for _ in range(6))
             samples.append([number, name, before, [first, second], after])
         return {"samples": samples, "states": []}
 
@@ -161,7 +163,7 @@ class CommandWorker:
 
 def _group(times: list[float]) -> list[Any]:
     walls = [ms * 1e6 for ms in times]
-    return [sum(walls), 0, 0, walls]
+    return [walls, 0, 0, walls]
 
 
 def _encoded(values: list[float]) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nas.objective import LATENCY_FLOOR
 from nas.outcome import Latency
 
 Verdict = Literal["kept", "broken", "unresolved"]
 
-EQUAL = 1.025
-"""Two networks whose ratio is within 2.5 % are equally fast: copies of one network in one process
-differ by 1-3 %."""
+EQUAL = LATENCY_FLOOR
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from nas.latency.protocol import (
     Spread,
     estimate,
     estimate_tail,
-    is_quiet,
+    quiet_turns,
     repeats_for,
     rounds_for,
     schedule,
@@ -132,8 +132,12 @@ def _measure_at(
         turns, seen = seat.time(networks, plan, repeats)
         samples += turns
         states += seen
-        quiet = [one.name for one in samples if is_quiet(one, seat.floor)]
-        wanted = [name for name in wanted if quiet.count(name) < FEWEST_QUIET]
+        wanted = [
+            name
+            for name in wanted
+            if len(quiet_turns([one for one in samples if one.name == name], seat.floor))
+            < FEWEST_QUIET
+        ]
         if not wanted:
             break
     return samples, states

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,12 @@ PROCESS_SD = 0.014
 LEAST_FREEDOM = 20
 LEAST_SD = 0.005
 
-UNGATED_SD = 0.05
-"""More deviation where no quiet sample was had: a busy neighbouring core costs networks 28-55 %."""
+UNGATED_SD = 0.03
+"""More deviation where too few quiet samples were had: a busy neighbouring core costs networks
+28-55 % of CPU time, and the gate takes the shift of ratios from 10 to 3 %."""
 
 REGIME_WIDTH = 0.15
-"""Reference calls up to this much above the quiet floor count as quiet."""
+"""Calls up to this much above the quiet floor count as quiet."""
 
 FLOOR_QUANTILE = 0.05
 FEWEST_QUIET = 8
@@ -59,6 +62,8 @@ class Level:
 
 SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.3, wish=0.05)
 DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.3, wish=0.025)
+CERTIFY = Level("certify", processes=5, rounds=8, most_rounds=64, seconds=0.5, wish=0.025)
+BLOCKS = Level("blocks", processes=1, rounds=8, most_rounds=16, seconds=0.05, wish=0.05)
 
 
 @dataclass(frozen=True)
@@ -90,23 +95,23 @@ class Spread:
 class Group:
     """Consecutive calls of one network.
 
-    Units: clock in ns for all calls together, by the target's clock; walls in ns, each call's.
+    Units: ns of each call, by the target's clock and by the wall.
     """
 
-    clock: float
+    clocks: tuple[float, ...]
     switches: int
     faults: int
     walls: tuple[float, ...]
 
-    @property
-    def mean(self) -> float:
-        """ns of one call by the target's clock."""
-        return self.clock / len(self.walls)
+    @cached_property
+    def typical(self) -> float:
+        """ns of a call by the target's clock: the median, as one interruption spoils a mean."""
+        return statistics.median(self.clocks)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One turn: reference | an untimed call | timed calls | reference."""
+    """One turn: reference | an untimed call | timed calls | an untimed call of it | reference."""
 
     name: str
     before: Group
@@ -116,8 +121,8 @@ class Sample:
     @property
     def log_ratio(self) -> float:
         """log(mean of the candidate's calls / mean of the reference's on either side)."""
-        candidate = sum(group.mean for group in self.calls) / len(self.calls)
-        return math.log(candidate / ((self.before.mean + self.after.mean) / 2))
+        candidate = sum(group.typical for group in self.calls) / len(self.calls)
+        return math.log(candidate / ((self.before.typical + self.after.typical) / 2))
 
 
 @dataclass(frozen=True)
@@ -165,13 +170,11 @@ def read_samples(raw: Sequence[Sequence[object]], *, cpu_clock: bool) -> list[Sa
 
     def group(value: object) -> Group:
         if not isinstance(value, list) or len(value) != 4:
-            raise ValueError(f"a group of calls must be [clock, switches, faults, walls]: {value}")
-        clock, switches, faults, walls = value
-        if not walls or min(walls) <= 0 or clock <= 0:
-            raise ValueError(f"times must be above 0; got {clock} and {walls}")
-        return Group(
-            float(clock) if cpu_clock else float(sum(walls)), switches, faults, tuple(walls)
-        )
+            raise ValueError(f"a group of calls must be [clocks, switches, faults, walls]: {value}")
+        clocks, switches, faults, walls = value
+        if not walls or len(clocks) != len(walls) or min(*clocks, *walls) <= 0:
+            raise ValueError(f"times must be above 0; got {clocks} and {walls}")
+        return Group(tuple(clocks if cpu_clock else walls), switches, faults, tuple(walls))
 
     samples = []
     for turn in raw:
@@ -191,9 +194,22 @@ def quiet_floor(references: Sequence[float]) -> float:
     return float(np.quantile(np.asarray(references), FLOOR_QUANTILE))
 
 
-def is_quiet(sample: Sample, floor: float) -> bool:
-    """Both reference calls are near the floor."""
-    return max(sample.before.mean, sample.after.mean) <= (1 + REGIME_WIDTH) * floor
+def quiet_turns(turns: Sequence[Sample], floor: float) -> list[Sample]:
+    """The turns of one candidate in which both it and the reference are near their floors.
+
+    `floor` is the reference's. Both are asked, not the reference alone: to keep the turns in which
+    the reference happened to be fast makes every candidate look slow (5 % on a busy machine).
+    """
+    if not turns:
+        return []
+    own = quiet_floor([group.typical for turn in turns for group in turn.calls])
+    most, most_own = (1 + REGIME_WIDTH) * floor, (1 + REGIME_WIDTH) * own
+    return [
+        turn
+        for turn in turns
+        if max(turn.before.typical, turn.after.typical) <= most
+        and max(group.typical for group in turn.calls) <= most_own
+    ]
 
 
 def estimate(
@@ -225,7 +241,7 @@ def _per_process(
     rng = np.random.default_rng(seed)
     medians, variances, quiet, gated = [], [], 0, True
     for turns, floor in zip(samples, floors, strict=True):
-        good = [turn for turn in turns if is_quiet(turn, floor)]
+        good = quiet_turns(turns, floor)
         quiet += len(good)
         if len(good) < FEWEST_QUIET:
             good, gated = list(turns), False

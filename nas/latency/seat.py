@@ -68,6 +68,7 @@ class Seat:
         self.target = target
         self.facts: dict[str, Any] = {}
         self.call_ns: dict[str, float] = {}
+        self.first_ns: dict[str, float] = {}
         self._always = dict(always)
         self._patience = patience
         self._worker: Asked | None = None
@@ -86,7 +87,7 @@ class Seat:
     @property
     def floor(self) -> float:
         """ns of a quiet reference call here, by the target's clock."""
-        return quiet_floor([group.mean for group in self._references])
+        return quiet_floor([group.typical for group in self._references])
 
     def reference_ns(self, statistic: str, samples: Sequence[Sample] | None = None) -> float:
         """Wall time of a reference call, in these samples or in all there were here.
@@ -97,7 +98,7 @@ class Seat:
         if samples is not None:
             groups = [group for one in samples for group in (one.before, one.after)]
         most = (1 + REGIME_WIDTH) * self.floor
-        quiet = [group for group in groups if group.mean <= most]
+        quiet = [group for group in groups if group.typical <= most]
         return wall_ns(groups if statistic == "p95" or not quiet else quiet, statistic)
 
     def load(self, networks: Mapping[str, Prepared]) -> None:
@@ -140,6 +141,7 @@ class Seat:
             check_outputs(prepared, reply["outputs"], target)
             self.facts["versions"] = {**self.facts["versions"], "runtime": reply["version"]}
             self.call_ns[name] = float(reply["ns"])
+            self.first_ns[name] = float(reply["first_ns"])
 
     def time(
         self,

@@ -189,7 +189,7 @@ class Store:
 
 def _raw(sample: Sample) -> list[Any]:
     def group(value: Group) -> list[Any]:
-        return [value.clock, value.switches, value.faults, value.walls]
+        return [value.clocks, value.switches, value.faults, value.walls]
 
     return [
         sample.name,
@@ -201,7 +201,7 @@ def _raw(sample: Sample) -> list[Any]:
 
 def _sample(value: Sequence[Any]) -> Sample:
     def group(raw: Sequence[Any]) -> Group:
-        return Group(raw[0], raw[1], raw[2], tuple(raw[3]))
+        return Group(tuple(raw[0]), raw[1], raw[2], tuple(raw[3]))
 
     name, before, calls, after = value
     return Sample(name, group(before), tuple(group(one) for one in calls), group(after))

@@ -88,11 +88,12 @@ def test_every_turn_stands_between_two_reference_calls(program, tmp_path):
     with Instrument(target_of(program()), reference=network(2)) as instrument:
         instrument.measure(network(12))
     calls = json.loads((tmp_path / "seen").read_text().splitlines()[-1])["calls"]
-    assert len(calls) % 5 == 0
+    assert len(calls) % 6 == 0
     candidates = set()
-    for turn in range(0, len(calls), 5):
-        before, untimed, first, second, after = calls[turn : turn + 5]
+    for turn in range(0, len(calls), 6):
+        before, untimed, first, second, again, after = calls[turn : turn + 6]
         assert before == after
+        assert again == ["reference", 1]
         assert before[0] == "reference"
         assert untimed == [first[0], 1]
         assert first == second

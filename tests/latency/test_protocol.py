@@ -11,7 +11,7 @@ from nas.latency.protocol import Group, Sample
 
 
 def group(mean, calls=1):
-    return Group(clock=mean * calls, switches=0, faults=0, walls=(mean,) * calls)
+    return Group(clocks=(mean,) * calls, switches=0, faults=0, walls=(mean,) * calls)
 
 
 def sample(candidate, before=100.0, after=100.0):
@@ -44,6 +44,12 @@ def test_repeated_calls_count_as_one_call_each():
     assert math.exp(one.log_ratio) == pytest.approx(2.0)
 
 
+def test_an_interrupted_call_among_repeated_ones_does_not_count():
+    spoiled = Group((200.0, 200.0, 9000.0), 1, 0, (200.0, 200.0, 9000.0))
+    one = Sample("a", group(100.0), (spoiled, group(200.0)), group(100.0))
+    assert math.exp(one.log_ratio) == pytest.approx(2.0)
+
+
 def test_a_slowdown_of_both_cancels():
     slow, fast = sample(300.0, 150.0, 150.0), sample(200.0)
     assert slow.log_ratio == pytest.approx(fast.log_ratio)
@@ -73,6 +79,25 @@ def test_samples_of_the_busy_regime_are_left_out():
     found = protocol.estimate([[sample(200.0)] * 10 + busy], [100.0])
     assert found.ratio == pytest.approx(2.0)
     assert (found.quiet, found.samples, found.gated) == (10, 40, True)
+
+
+def test_a_turn_that_is_slow_for_the_candidate_alone_is_left_out_too():
+    spoiled = [sample(300.0)] * 30
+    found = protocol.estimate([[sample(200.0)] * 10 + spoiled], [100.0])
+    assert found.ratio == pytest.approx(2.0)
+
+
+def test_noise_alone_does_not_make_a_copy_of_the_reference_look_slow():
+    rng = np.random.default_rng(0)
+
+    def busy():
+        return 100.0 * (1.0 if rng.random() < 0.5 else 1.4) * math.exp(rng.normal(0, 0.02))
+
+    turns = [
+        Sample("a", group(busy()), (group(busy()), group(busy())), group(busy()))
+        for _ in range(2000)
+    ]
+    assert protocol.estimate([turns], [100.0]).ratio == pytest.approx(1.0, abs=0.01)
 
 
 def test_without_quiet_samples_all_count_and_the_interval_grows():
@@ -127,10 +152,11 @@ def test_the_tail_is_the_ratio_of_the_95th_percentiles_of_wall_time():
 
 
 def test_raw_times_are_read_by_the_clock_asked_for():
-    raw = [[0, "a", [10, 0, 0, [40, 60]], [[20, 1, 2, [80]], [20, 0, 0, [90]]], [10, 0, 0, [50]]]]
+    group = [[4, 6], 0, 0, [40, 60]]
+    raw = [[0, "a", group, [[[20], 1, 2, [80]], [[20], 0, 0, [90]]], [[10], 0, 0, [50]]]]
     (cpu,) = protocol.read_samples(raw, cpu_clock=True)
     (wall,) = protocol.read_samples(raw, cpu_clock=False)
-    assert (cpu.before.mean, wall.before.mean) == (5.0, 50.0)
+    assert (cpu.before.typical, wall.before.typical) == (5.0, 50.0)
     assert (cpu.calls[0].switches, cpu.calls[0].faults) == (1, 2)
 
 
@@ -138,10 +164,11 @@ def test_raw_times_are_read_by_the_clock_asked_for():
     "raw",
     [
         [[0, "a"]],
-        [[0, "a", [10, 0, 0, [-1]], [], [10, 0, 0, [1]]]],
-        [[0, "a", [0, 0, 0, [1]], [], [10, 0, 0, [1]]]],
-        [[0, "a", [10, 0, 0, []], [], [10, 0, 0, [1]]]],
-        [[0, "a", "x", [], [10, 0, 0, [1]]]],
+        [[0, "a", [[10], 0, 0, [-1]], [], [[10], 0, 0, [1]]]],
+        [[0, "a", [[0], 0, 0, [1]], [], [[10], 0, 0, [1]]]],
+        [[0, "a", [[], 0, 0, []], [], [[10], 0, 0, [1]]]],
+        [[0, "a", [[10, 10], 0, 0, [1]], [], [[10], 0, 0, [1]]]],
+        [[0, "a", "x", [], [[10], 0, 0, [1]]]],
     ],
 )
 def test_impossible_times_are_refused(raw):

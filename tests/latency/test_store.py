@@ -25,7 +25,8 @@ def latency(ratio=1.5, target="t", reference="r"):
 
 
 def samples(ratio=1.5, count=10, name="a"):
-    reference, candidate = Group(100.0, 0, 1, (90.0, 110.0)), Group(100.0 * ratio, 1, 0, (150.0,))
+    reference = Group((100.0, 100.0), 0, 1, (90.0, 110.0))
+    candidate = Group((100.0 * ratio,), 1, 0, (150.0,))
     return [Sample(name, reference, (candidate, candidate), reference)] * count
 
 
