@@ -1,0 +1,207 @@
+"""The last word on a few networks: fresh processes, percentiles, cold and under lasting load."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nas.architecture import Architecture
+from nas.latency import lease
+from nas.latency.decision import Bound, verdict
+from nas.latency.measuring import Run, disturbance, measure
+from nas.latency.protocol import CERTIFY, Level, Ratio, Spread, repeats_for, schedule, wall_ns
+from nas.latency.runtimes import Prepared, prepare
+from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+from nas.latency.subject import Subject, subject
+from nas.latency.target import Target
+from nas.outcome import Latency
+
+SUSTAINED_SECONDS = 60.0
+LOAD_ROUNDS, LAST_ROUNDS = 4, 12
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What fresh processes found for one network.
+
+    Units:
+        p50_ms, p95_ms, p99_ms: wall clock of single calls, all processes together, disturbed ones
+        too; cold_ms: the first call in a fresh process (median over processes); sustained_ms: the
+        median call at the end of a lasting load of all certified networks in turn.
+
+    `sustained_ratio` is to the reference under the same load. `verdict` is kept, broken or
+    unresolved where there was a limit, else empty.
+    """
+
+    name: str
+    latency: Latency
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    cold_ms: float
+    sustained_ms: float
+    sustained_ratio: float
+    verdict: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Certificate:
+        """The way back from `to_json`."""
+        return cls(**{**value, "latency": Latency.from_json(value["latency"])})
+
+
+def certify(
+    target: Target,
+    networks: Sequence[Architecture | Subject],
+    *,
+    reference: Architecture | Subject,
+    bounds: Sequence[Bound] = (),
+    statistic: str = "median",
+    level: Level = CERTIFY,
+    sustained_seconds: float = SUSTAINED_SECONDS,
+    spread: Spread | None = None,
+    seed: int | None = None,
+) -> tuple[Certificate, ...]:
+    """Certificates of the networks in the order given, the reference's last.
+
+    Takes a few seconds a network, and `sustained_seconds`, under one lease a process.
+
+    Raises:
+        MeasurementError: a network cannot be measured, or a process was lost time and again.
+    """
+    rng = random.Random(seed)
+    itself = subject(reference)
+    subjects = {one.name: one for one in map(subject, networks) if one.name != itself.name}
+    prepared = {name: prepare(one, target) for name, one in subjects.items()}
+    own = prepare(itself, target)
+    runs, cold = [], []
+    sustained: dict[str, tuple[float, float]] = {}
+    for number in range(level.processes):
+        seat = Seat(target, {REFERENCE: own, DUPLICATE: own})
+        try:
+            one = replace(level, processes=1)
+            runs.append(measure([seat], prepared, level=one, statistic=statistic, rng=rng))
+            cold.append(dict(seat.first_ns))
+            versions = seat.facts["versions"]
+            if number == level.processes - 1:
+                sustained = _sustained(seat, prepared, sustained_seconds, rng)
+        finally:
+            seat.close()
+    run = _together(runs)
+    found = []
+    for name in [*subjects, DUPLICATE]:
+        latency = _latency(name, run, target, itself.name, spread or Spread(), level, versions)
+        ns, ratio = sustained[name]
+        p50, p95, p99 = _percentiles(run, name)
+        found.append(
+            Certificate(
+                name=itself.name if name == DUPLICATE else name,
+                latency=latency,
+                p50_ms=p50,
+                p95_ms=p95,
+                p99_ms=p99,
+                cold_ms=statistics.median(one[name] for one in cold) / 1e6,
+                sustained_ms=ns / 1e6,
+                sustained_ratio=ratio,
+                verdict=verdict(latency, *bounds) if bounds else "",
+            )
+        )
+    by_name = {one.name: one for one in found}
+    names = [subject(network).name for network in networks]
+    return (*(by_name[name] for name in names if name != itself.name), by_name[itself.name])
+
+
+def _together(runs: Sequence[Run]) -> Run:
+    """Runs of one process each as one run of several."""
+    first = runs[0]
+    return replace(
+        first,
+        samples=tuple(run.samples[0] for run in runs),
+        floors=tuple(run.floors[0] for run in runs),
+        reference_ns=tuple(run.reference_ns[0] for run in runs),
+        states=tuple(state for run in runs for state in run.states),
+        waited=sum(run.waited for run in runs),
+        seconds=sum(run.seconds for run in runs),
+    )
+
+
+def _sustained(
+    seat: Seat, prepared: Mapping[str, Prepared], seconds: float, rng: random.Random
+) -> dict[str, tuple[float, float]]:
+    """(wall ns of a call, ratio) of each network at the end of a lasting load of all of them."""
+    names = [*prepared, DUPLICATE]
+    repeats = {name: repeats_for(seat.call_ns[name]) for name in [*names, REFERENCE]}
+    target = seat.target
+    with lease.exclusive(target.device) if target.leased else nullcontext(0.0):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            seat.time(prepared, schedule(names, LOAD_ROUNDS, rng), repeats)
+        samples, _ = seat.time(prepared, schedule(names, LAST_ROUNDS, rng), repeats)
+    found = {}
+    for name in names:
+        mine = [one for one in samples if one.name == name]
+        groups = [group for one in mine for group in one.calls]
+        ratio = float(np.exp(np.median([one.log_ratio for one in mine])))
+        found[name] = (wall_ns(groups, "median"), ratio)
+    return found
+
+
+def _percentiles(run: Run, name: str) -> list[float]:
+    groups = [group for process in run.of(name) for one in process for group in one.calls]
+    walls = np.concatenate([np.asarray(group.walls, float) for group in groups])
+    return [float(one) / 1e6 for one in np.percentile(walls, PERCENTILES)]
+
+
+def _latency(
+    name: str,
+    run: Run,
+    target: Target,
+    reference: str,
+    spread: Spread,
+    level: Level,
+    versions: Mapping[str, str],
+) -> Latency:
+    ms = run.reference_ms
+    ratio = run.ratio(name, spread)
+    if name == DUPLICATE:  # the reference: 1 by definition, as sure as its duplicate is
+        ratio = Ratio(
+            1.0, 1 / (1 + ratio.half_width), 1 + ratio.half_width,
+            ratio.samples, ratio.quiet, ratio.gated,
+        )  # fmt: skip
+    exact = name == DUPLICATE
+    return Latency(
+        ms=ratio.ratio * ms,
+        low=ratio.low * ms,
+        high=ratio.high * ms,
+        ratio=ratio.ratio,
+        ratio_low=1.0 if exact else ratio.low,
+        ratio_high=1.0 if exact else ratio.high,
+        statistic=run.statistic,
+        clock=target.clock if run.statistic == "median" else "wall",
+        status="RESOLVED" if ratio.half_width <= level.wish else "UNRESOLVED",
+        target=target.key,
+        reference=reference,
+        reference_ms=ms,
+        rounds=ratio.samples // len(run.samples),
+        processes=len(run.samples),
+        seconds=run.seconds,
+        conditions={
+            "level": level.name,
+            "versions": dict(versions),
+            "gated": ratio.gated,
+            "quiet_share": ratio.quiet / ratio.samples,
+            "duplicate_ratio": run.ratio(DUPLICATE, spread).ratio,
+            **disturbance(run, name),
+        },
+    )
