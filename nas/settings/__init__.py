@@ -19,6 +19,9 @@ TORCH_RUNTIMES = ("eager", "jit", "compile")
 OBJECTIVES = ("constrained", "pareto", "weighted")
 EVALUATIONS = ("full", "table")
 QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("one_cycle", "cosine")
+PRECISIONS = ("auto", "float32", "bfloat16")
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 
 
@@ -246,7 +249,11 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The recipe. `device`, `memory_format` and `threads` are resolved once per study."""
+    """The recipe. `device`, `precision` and `threads` are resolved once per study.
+
+    `average` is the decay of an exponential average of the weights, which is then what is judged
+    and kept; `clip` the largest norm of the gradient; 0 is without.
+    """
 
     epochs: int = 12
     batch_size: int = 64
@@ -255,9 +262,14 @@ class TrainingSettings:
     weight_decay: float = 4e-5
     label_smoothing: float = 0.0
     warmup_share: float = 0.25
+    optimizer: str = "sgd"
+    schedule: str = "one_cycle"
+    average: float = 0.0
+    clip: float = 0.0
     shift: int = 1
     flip: bool = False
     device: str = "auto"
+    precision: str = "auto"
     memory_format: str = "channels_last"
     threads: int = 0
 
@@ -269,6 +281,11 @@ class TrainingSettings:
         _at_least("training.weight_decay", self.weight_decay, 0)
         _share("training.label_smoothing", self.label_smoothing)
         _share("training.warmup_share", self.warmup_share)
+        _one_of("training.optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("training.schedule", self.schedule, SCHEDULES)
+        _share("training.average", self.average)
+        _at_least("training.clip", self.clip, 0)
+        _one_of("training.precision", self.precision, PRECISIONS)
         _at_least("training.shift", self.shift, 0)
         _one_of("training.device", self.device, ("auto", "cpu", "cuda"))
         _one_of("training.memory_format", self.memory_format, ("contiguous", "channels_last"))

@@ -9,29 +9,44 @@ from torch import nn
 
 from nas.settings import TrainingSettings
 
+START = {"one_cycle": 1 / 25, "cosine": 0.0}
+"""What share of the peak the learning rate starts from."""
+
 
 def rate(progress: float, settings: TrainingSettings) -> float:
-    """The learning rate of the one-cycle schedule at `progress`, 0..1, through the training.
+    """The learning rate at `progress`, 0..1, through the training.
 
-    Linear from a 25th of the peak up over `warmup_share`, then half a cosine down to 0.
+    Linear up to the peak over `warmup_share`, then half a cosine down to 0. One-cycle starts from a
+    25th of the peak, cosine from 0.
 
-    Reference: Smith and Topin 2018, Super-Convergence, sec. 3; momentum is left constant.
+    Reference: Smith and Topin 2018, Super-Convergence, sec. 3 (momentum is left constant);
+    Loshchilov and Hutter 2017, SGDR, eq. 5, without restarts.
     """
     peak, warmup = settings.learning_rate, settings.warmup_share
+    start = START[settings.schedule]
     if progress < warmup:
-        return peak * (1 / 25 + (1 - 1 / 25) * progress / warmup)
+        return peak * (start + (1 - start) * progress / warmup)
     return peak * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
 
 
-def sgd(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """SGD; weight decay falls on weights of convolutions and classifier alone."""
-    decayed = [p for p in module.parameters() if p.ndim > 1]
-    free = [p for p in module.parameters() if p.ndim <= 1]
+def optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """SGD with Nesterov's momentum, or AdamW; weight decay falls on matrices and kernels alone.
+
+    `settings.momentum` is SGD's momentum and AdamW's beta1.
+    """
+    groups = [
+        {
+            "params": [p for p in module.parameters() if p.ndim > 1],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [p for p in module.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(
+            groups, lr=settings.learning_rate, betas=(settings.momentum, 0.999), fused=True
+        )
     return torch.optim.SGD(
-        [
-            {"params": decayed, "weight_decay": settings.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ],
+        groups,
         lr=settings.learning_rate,
         momentum=settings.momentum,
         nesterov=settings.momentum > 0,

@@ -199,3 +199,37 @@ def test_normalised_training_images_have_mean_zero_and_deviation_one(digits):
     images = normalise(digits.train.images, mean=digits.mean, std=digits.std)
     assert float(images.mean()) == pytest.approx(0, abs=1e-5)
     assert float(images.std()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_gradient_is_clipped_to_the_largest_norm(digits):
+    # Without momentum and decay, one step moves all weights together by rate x norm at most.
+    settings = replace(
+        QUICK, epochs=1, batch_size=64, learning_rate=0.1, momentum=0, weight_decay=0,
+        warmup_share=0, clip=0.01,
+    )  # fmt: skip
+    before = train(NETWORK, few(digits, 64), replace(settings, learning_rate=1e-12), seed=0).module
+    after = train(NETWORK, few(digits, 64), settings, seed=0).module
+    moved = sum(
+        float((a - b).detach().square().sum())
+        for a, b in zip(after.parameters(), before.parameters(), strict=True)
+    )
+    assert moved**0.5 == pytest.approx(0.1 * 0.01, rel=1e-2)
+
+
+def test_averaged_weights_are_those_that_are_judged_and_kept(digits):
+    settings = replace(QUICK, average=0.999)
+    averaged = train(NETWORK, few(digits, 128), settings, seed=0)
+    plain = train(NETWORK, few(digits, 128), QUICK, seed=0)
+    name = "head.classifier.weight"
+    assert not torch.equal(averaged.module.state_dict()[name], plain.module.state_dict()[name])
+    share = accuracy(averaged.module, digits.validation, data=digits, settings=resolve(QUICK))
+    assert share == averaged.evaluation.accuracy
+
+
+def test_mixed_precision_trains_and_is_recorded(digits):
+    settings = replace(QUICK, precision="bfloat16")
+    evaluation = train(NETWORK, few(digits, 128), settings, seed=0).evaluation
+    exact = train(NETWORK, few(digits, 128), QUICK, seed=0).evaluation
+    assert evaluation.conditions["precision"] == "bfloat16"
+    assert evaluation.loss != exact.loss
+    assert evaluation.loss == pytest.approx(exact.loss, rel=0.2)
