@@ -157,7 +157,7 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except KeyboardInterrupt as error:
-        return _told(error, "stopped by Ctrl-C", INTERRUPTED, debug)
+        return _told(error, "stopped by Ctrl-C", INTERRUPTED, debug, mark="")
     except NasError as error:
         return _told(error, str(error), USAGE if isinstance(error, InputError) else FAILED, debug)
     except OSError as error:
@@ -168,11 +168,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return _told(error, said, FAILED, debug)
 
 
-def _told(error: BaseException, message: str, status: int, debug: bool) -> int:
+def _told(
+    error: BaseException, message: str, status: int, debug: bool, *, mark: str = "error: "
+) -> int:
     if debug:
         traceback.print_exception(error)
     else:
-        lines = [f"error: {message}", *getattr(error, "__notes__", ())]
+        lines = [f"{mark}{message}", *getattr(error, "__notes__", ())]
         print("\n".join(lines), file=sys.stderr)
     return status
 

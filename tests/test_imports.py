@@ -60,7 +60,12 @@ STANDARD = sys.stdlib_module_names
 BROUGHT_ALONG = {"numpy", "omegaconf", "scipy", "sqlalchemy"}
 """What declared dependencies need themselves: scikit-learn, hydra-core, optuna and mlflow."""
 
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "hydra": "hydra-core"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "hydra": "hydra-core",
+}
 
 
 def modules() -> dict[str, Path]:

@@ -76,7 +76,7 @@ def _space_facts(found: SearchSpace, costs: Any) -> list[tuple[str, str]]:
         ("space", found.name),
         ("source", found.citation),
         ("images", f"{'x'.join(map(str, found.input))}, {found.classes} classes"),
-        ("size", f"{found.size:.3g} combinations of {len(found.genes)} genes"),
+        ("size", f"{found.size:,} combinations of {len(found.genes)} genes"),
         ("multiply-adds", words(costs.multiply_adds)),
         ("parameters", words(costs.parameters)),
     ]

@@ -41,19 +41,14 @@ def status(arguments: Namespace) -> int:
 
 def ui(arguments: Namespace) -> int:
     """Serve the MLflow UI until it is interrupted."""
-    from nas.tables import facts
+    from nas.tables import facts, forms
     from nas.terminal import show
     from nas.tracking import serve
 
     name, folder = only_study("ui", arguments.overrides)
     with serve(folder, study=name, port=arguments.port, uri=arguments.uri) as server:
-        show(
-            facts(
-                [
-                    ("runs" if name else "experiments", server.address(name)),
-                    ("note", server.note),
-                    ("next", "open the address; Ctrl-C here ends the server"),
-                ]
-            )
-        )
+        what = f"the runs of {name}" if name else "all experiments"
+        # The address is printed whole: a line that is broken cannot be opened.
+        show(forms([(what, server.address(name))]))
+        show(facts([("note", server.note), ("next", "open the address; Ctrl-C here ends it")]))
         return server.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,16 @@ def test_every_value_can_be_overridden() -> None:
         other[f"space.{key}"] = [number + 1]
     for key in ("widths", "expansions"):
         other[f"space.{key}"] = [0.25]
-    only_one = {"target.where", "target.cuda_graphs"}  # others need another runtime or device
-    wanted = {}
-    for key, old in flat(compose()).items():
-        if key not in only_one:
-            new = (not old) if isinstance(old, bool) else 0.125 if isinstance(old, float) else 3
-            wanted[key] = other.get(key, f"{key}_network" if key.endswith("_of") else new)
+    default, wanted = compose(), {}
+    for key, old in flat(default).items():
+        new = (not old) if isinstance(old, bool) else 0.125 if isinstance(old, float) else 3
+        wanted[key] = other.get(key, f"{key}_network" if key.endswith("_of") else new)
+        section, _, name = key.partition(".")
+        try:
+            replace(getattr(default, section), **{name: wanted[key]})
+        except (SettingsError, TypeError):
+            # A list, one of few names, or of use beside another setting only: it can be typed.
+            wanted[key] = other.get(key, old)
     # A limit is a number or a network, so each of the two comes in a composition of its own.
     for leave_out in ("_of", ("_ms", ".multiply_adds", ".parameters")):
         these = {key: value for key, value in wanted.items() if not key.endswith(leave_out)}
