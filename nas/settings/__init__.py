@@ -253,11 +253,16 @@ class TrainingSettings:
 
     `average` is the decay of an exponential average of the weights, which is then what is judged
     and kept; `clip` the largest norm of the gradient; 0 is without.
+
+    Augmentations: `shift` pixels by which an image is moved, `flip` left to right, `crop` the
+    smallest share of the area that a random crop is made of (1: none), `jitter` the strength of
+    changes of colour, `erase` the probability of a grey rectangle, `mixup` and `cutmix` their
+    alpha (0: none).
     """
 
-    epochs: int = 12
+    epochs: int = 10
     batch_size: int = 64
-    learning_rate: float = 0.15
+    learning_rate: float = 0.07
     momentum: float = 0.9
     weight_decay: float = 4e-5
     label_smoothing: float = 0.0
@@ -268,6 +273,11 @@ class TrainingSettings:
     clip: float = 0.0
     shift: int = 1
     flip: bool = False
+    crop: float = 1.0
+    jitter: float = 0.0
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     device: str = "auto"
     precision: str = "auto"
     memory_format: str = "channels_last"
@@ -287,6 +297,13 @@ class TrainingSettings:
         _at_least("training.clip", self.clip, 0)
         _one_of("training.precision", self.precision, PRECISIONS)
         _at_least("training.shift", self.shift, 0)
+        if not 0 < self.crop <= 1:
+            raise _fail("training.crop", "must be a share", self.crop, "0 < share <= 1")
+        _share("training.jitter", self.jitter)
+        if not 0 <= self.erase <= 1:
+            raise _fail("training.erase", "must be a probability", self.erase, "0 <= p <= 1")
+        _at_least("training.mixup", self.mixup, 0)
+        _at_least("training.cutmix", self.cutmix, 0)
         _one_of("training.device", self.device, ("auto", "cpu", "cuda"))
         _one_of("training.memory_format", self.memory_format, ("contiguous", "channels_last"))
         _at_least("training.threads", self.threads, 0)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from nas.architecture import Architecture
 from nas.data import DataSet, Split, batches
-from nas.data.augmentation import flip, normalise, shift
+from nas.data.mixing import mix
 from nas.errors import SettingsError, TrainingError
 from nas.latency.lease import shared
 from nas.network import build
@@ -27,6 +27,7 @@ from nas.outcome import EpochResult, Evaluation
 from nas.settings import TrainingSettings
 from nas.training import average, checkpoint
 from nas.training.checkpoint import Running
+from nas.training.inputs import MEMORY_FORMATS, augmented, prepared
 from nas.training.kernels import fast_kernels
 from nas.training.schedule import optimizer, rate
 
@@ -34,10 +35,6 @@ Report = Callable[[EpochResult, int], None]
 """Called with the result of each epoch and the number of epochs there will be."""
 
 EVALUATION_BATCH = 512
-MEMORY_FORMATS = {
-    "contiguous": torch.contiguous_format,
-    "channels_last": torch.channels_last,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +120,7 @@ def accuracy(
         for images, labels in batches(split, chosen):
             seen += len(images)
             with shared(settings.device):
-                logits = module(_prepared(images, data=data, settings=settings))
+                logits = module(prepared(images, data=data, settings=settings))
                 right += (logits.argmax(1) == labels.to(settings.device)).sum()
     module.train(was_training)
     return int(right) / seen
@@ -215,8 +212,7 @@ def _epoch(
             progress = (epoch + step / len(chosen)) / settings.epochs
             for group in running.optimizer.param_groups:
                 group["lr"] = rate(progress, settings)
-            augmented = _augmented(images, settings, running.generator)
-            inputs = _prepared(augmented, data=data, settings=settings)
+            inputs = augmented(images, running.generator, data=data, settings=settings)
             total += _step(running, inputs, labels.to(settings.device), settings) * len(labels)
             seen += len(labels)
             if running.average is not None:
@@ -233,12 +229,19 @@ def _step(
     running: Running, inputs: torch.Tensor, labels: torch.Tensor, settings: TrainingSettings
 ) -> torch.Tensor:
     """One update of the weights; the loss, still on the device."""
-    mixed = settings.precision != "float32"
-    with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=mixed):
-        logits = running.module(inputs)
-    loss = functional.cross_entropy(
-        logits.float(), labels, label_smoothing=settings.label_smoothing
-    )
+    mixes = settings.mixup or settings.cutmix
+    if mixes:
+        inputs, order, share = mix(
+            inputs, mixup=settings.mixup, cutmix=settings.cutmix, generator=running.generator
+        )
+    low = settings.precision != "float32"
+    with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=low):
+        logits = running.module(inputs).float()
+    smoothing = settings.label_smoothing
+    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if mixes:
+        other = functional.cross_entropy(logits, labels[order], label_smoothing=smoothing)
+        loss = share * loss + (1 - share) * other
     running.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if settings.clip:
@@ -258,22 +261,6 @@ def _batches(
     number = max(1, min(math.ceil(count / settings.batch_size), count // 2))
     order = torch.randperm(count, generator=generator, device=generator.device)
     return order.cpu().tensor_split(number)
-
-
-def _augmented(
-    images: torch.Tensor, settings: TrainingSettings, generator: torch.Generator
-) -> torch.Tensor:
-    images = shift(images.to(settings.device), settings.shift, generator=generator)
-    return flip(images, generator=generator) if settings.flip else images
-
-
-def _prepared(images: torch.Tensor, *, data: DataSet, settings: TrainingSettings) -> torch.Tensor:
-    return normalise(
-        images.to(settings.device),
-        mean=data.mean,
-        std=data.std,
-        memory_format=MEMORY_FORMATS[settings.memory_format],
-    )
 
 
 def _conditions(settings: TrainingSettings) -> dict[str, str | int]:

@@ -34,7 +34,7 @@ def digits():
 @pytest.fixture(scope="module")
 def trained(digits):
     reports = []
-    settings = replace(QUICK, epochs=4)
+    settings = replace(QUICK, epochs=4, learning_rate=0.15)
     result = train(NETWORK, digits, settings, seed=1, report=lambda *value: reports.append(value))
     return result, reports
 
@@ -233,3 +233,15 @@ def test_mixed_precision_trains_and_is_recorded(digits):
     assert evaluation.conditions["precision"] == "bfloat16"
     assert evaluation.loss != exact.loss
     assert evaluation.loss == pytest.approx(exact.loss, rel=0.2)
+
+
+def test_all_augmentations_together_train_to_the_same_bits_twice(digits):
+    settings = replace(
+        QUICK, flip=True, crop=0.5, jitter=0.3, erase=0.3, mixup=0.2, cutmix=1.0, epochs=3
+    )
+    first, second = (train(NETWORK, few(digits, 256), settings, seed=4) for _ in range(2))
+    assert first.evaluation.epochs[-1].loss < first.evaluation.epochs[0].loss
+    for one, other in zip(first.module.parameters(), second.module.parameters(), strict=True):
+        assert torch.equal(one, other)
+    plain = train(NETWORK, few(digits, 256), replace(QUICK, epochs=3), seed=4)
+    assert plain.evaluation.loss < first.evaluation.loss
