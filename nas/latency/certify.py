@@ -15,8 +15,9 @@ import numpy as np
 from nas.architecture import Architecture
 from nas.latency import lease
 from nas.latency.decision import Bound, verdict
+from nas.latency.levels import CERTIFY, Level
 from nas.latency.measuring import Run, disturbance, measure
-from nas.latency.protocol import CERTIFY, Level, Ratio, Spread, repeats_for, schedule, wall_ns
+from nas.latency.protocol import Ratio, Spread, repeats_for, schedule, wall_ns
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Seat
 from nas.latency.subject import Subject, subject

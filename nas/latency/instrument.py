@@ -13,9 +13,10 @@ from typing import Any, Self
 from nas.architecture import Architecture
 from nas.errors import SettingsError
 from nas.latency.decision import Bound, verdict
+from nas.latency.levels import DECIDE, SCREEN, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import DECIDE, SCREEN, Level, Ratio
+from nas.latency.protocol import Ratio
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat, Waiting
 from nas.latency.subject import Subject, subject

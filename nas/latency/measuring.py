@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.latency import lease
+from nas.latency.levels import Level, rounds_for
 from nas.latency.protocol import (
     FEWEST_QUIET,
-    Level,
     Ratio,
     Sample,
     Spread,
@@ -21,7 +21,6 @@ from nas.latency.protocol import (
     estimate_tail,
     quiet_turns,
     repeats_for,
-    rounds_for,
     schedule,
     spread_of,
 )

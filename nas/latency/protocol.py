@@ -44,29 +44,6 @@ MOST_REPEATS = 100
 
 
 @dataclass(frozen=True)
-class Level:
-    """How much is measured.
-
-    At least `rounds` in each of `processes`, more of short networks (up to `most_rounds`, about
-    `seconds` a network and process); `wish` is the half-width of the ratio's interval, as a share,
-    that counts as RESOLVED.
-    """
-
-    name: str
-    processes: int
-    rounds: int
-    most_rounds: int
-    seconds: float
-    wish: float
-
-
-SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.3, wish=0.05)
-DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.3, wish=0.025)
-CERTIFY = Level("certify", processes=5, rounds=8, most_rounds=64, seconds=0.5, wish=0.025)
-BLOCKS = Level("blocks", processes=1, rounds=8, most_rounds=16, seconds=0.05, wish=0.05)
-
-
-@dataclass(frozen=True)
 class Spread:
     """What is known of the deviation between processes on a target, pooled over networks.
 
@@ -148,12 +125,6 @@ class Ratio:
 def schedule(names: Sequence[str], rounds: int, rng: random.Random) -> list[list[str]]:
     """Every name once in every round, in random order."""
     return [rng.sample(list(names), len(names)) for _ in range(rounds)]
-
-
-def rounds_for(turn_ns: float, level: Level) -> int:
-    """As many rounds as the level's seconds hold, a candidate's turn taking `turn_ns`."""
-    fitting = int(level.seconds * 1e9 / turn_ns) if turn_ns > 0 else level.most_rounds
-    return max(level.rounds, min(level.most_rounds, fitting))
 
 
 def repeats_for(call_ns: float) -> int:

@@ -23,7 +23,7 @@ from nas.architecture import Architecture
 from nas.errors import DataError, MeasurementError
 from nas.latency.blocks import Block, blocks_of, subjects_of
 from nas.latency.instrument import Instrument
-from nas.latency.protocol import BLOCKS
+from nas.latency.levels import BLOCKS
 from nas.latency.subject import Subject
 
 FORMAT = 1

@@ -9,6 +9,7 @@ request, what the times mean is worked out by who asked.
     load    name, runtime, shape, seed, bytes   -> outputs, ns (of a warm call)
     time    schedule, reference, repeats        -> samples, states
     drop    names                               -> {}
+    profile runtime, shape, seed, calls, bytes  -> operators
 
 Only Python 3.9, numpy and the runtime asked for are needed: a device may have no more.
 """
@@ -26,6 +27,7 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -54,17 +56,21 @@ class RefusedError(Exception):
 
 def load_onnxruntime(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
     """An ONNX network under ONNX Runtime on the CPU."""
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = OPTIONS["threads"]
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    settings.add_session_config_entry("session.set_denormal_as_zero", "1")
+    onnxruntime = importlib.import_module("onnxruntime")
+    settings = _session_options()
     session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     feed = {session.get_inputs()[0].name: image}
     return (lambda: session.run(names, feed)), list
+
+
+def _session_options() -> Any:
+    settings = importlib.import_module("onnxruntime").SessionOptions()
+    settings.intra_op_num_threads = OPTIONS["threads"]
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    settings.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return settings
 
 
 def _torch() -> Any:
@@ -356,6 +362,63 @@ def _check_same(name: str) -> None:
             raise RefusedError("outputs", f"the outputs of {name} changed while it was timed")
 
 
+def profile(request: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Where the time of a call goes: ns by the kind of operator, as the runtime counts it."""
+    runtime = request["runtime"]
+    if runtime not in PROFILERS:
+        raise RefusedError("runtime", f"{runtime} tells no operators; {[*PROFILERS]} do")
+    image = np.random.RandomState(request["seed"]).standard_normal(request["shape"])
+    try:
+        found = PROFILERS[runtime](content, image.astype(np.float32), request)
+    except ImportError as error:
+        raise RefusedError("missing", str(error)) from error
+    return {"operators": found}
+
+
+def profile_onnxruntime(content: bytes, image: Any, request: dict[str, Any]) -> dict[str, float]:
+    """By ONNX Runtime's own profile: the median of each node, added up by operator."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = _session_options()
+        settings.enable_profiling = True
+        settings.profile_file_prefix = os.path.join(folder, "profile")
+        onnxruntime = importlib.import_module("onnxruntime")
+        session = onnxruntime.InferenceSession(
+            content, settings, providers=["CPUExecutionProvider"]
+        )
+        feed = {session.get_inputs()[0].name: image}
+        for _ in range(WARM_UP + request["calls"]):
+            session.run(None, feed)
+        with open(session.end_profiling()) as file:
+            events = json.load(file)
+    nodes: dict[tuple[str, str], list[float]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            nodes.setdefault((event["name"], event["args"]["op_name"]), []).append(event["dur"])
+    found: dict[str, float] = {}
+    for (_, operator), durations in nodes.items():
+        found[operator] = found.get(operator, 0.0) + 1e3 * float(np.median(durations))
+    return found
+
+
+def profile_torch(content: bytes, image: Any, request: dict[str, Any]) -> dict[str, float]:
+    """By torch's profiler: the time an operator spends itself, of all calls, by operator."""
+    torch = _torch()
+    call, _ = LOADERS[request["runtime"]](content, image, request)
+    for _ in range(WARM_UP):
+        call()
+    with torch.profiler.profile() as profiler:
+        for _ in range(request["calls"]):
+            call()
+    return {
+        event.key: 1e3 * event.self_cpu_time_total / request["calls"]
+        for event in profiler.key_averages()
+        if event.key.startswith("aten::")
+    }
+
+
+PROFILERS = {"onnxruntime": profile_onnxruntime, "eager": profile_torch, "jit": profile_torch}
+
+
 def state() -> dict[str, float]:
     """Frequency, temperature and load, where the system tells."""
     found = {}
@@ -386,7 +449,13 @@ def drop(request: dict[str, Any], content: bytes) -> dict[str, Any]:
     return {}
 
 
-REQUESTS = {"hello": hello, "load": load, "time": time_schedule, "drop": drop}
+REQUESTS = {
+    "hello": hello,
+    "load": load,
+    "time": time_schedule,
+    "drop": drop,
+    "profile": profile,
+}
 
 
 def answer(request: dict[str, Any], content: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.latency.certify import Certificate, certify
 from nas.latency.decision import EQUAL, Bound
-from nas.latency.protocol import CERTIFY
+from nas.latency.levels import CERTIFY
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nas.latency import protocol
+from nas.latency.levels import SCREEN, rounds_for
 from nas.latency.protocol import Group, Sample
 
 
@@ -69,9 +70,9 @@ def test_short_calls_are_repeated_until_a_millisecond():
 
 
 def test_short_networks_get_more_rounds_and_long_ones_the_least():
-    level = protocol.SCREEN
-    assert protocol.rounds_for(1e12, level) == level.rounds
-    assert protocol.rounds_for(1.0, level) == level.most_rounds
+    level = SCREEN
+    assert rounds_for(1e12, level) == level.rounds
+    assert rounds_for(1.0, level) == level.most_rounds
 
 
 def test_samples_of_the_busy_regime_are_left_out():

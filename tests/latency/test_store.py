@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from nas.errors import MeasurementError
+from nas.latency.levels import SCREEN
 from nas.latency.measuring import Run
 from nas.latency.memory import CHECKS, Memory
-from nas.latency.protocol import SCREEN, Group, Sample, Spread
+from nas.latency.protocol import Group, Sample, Spread
 from nas.latency.store import Store
 from nas.outcome import Latency
 
