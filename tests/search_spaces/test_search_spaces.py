@@ -178,6 +178,15 @@ def test_an_alias_is_named_as_what_it_builds_where_both_are_offered(alias, modul
     assert only.fingerprint == both.fingerprint
 
 
+def test_an_expansion_that_the_floor_overrules_in_a_row_of_mobilenext_is_one_network():
+    # The last row goes to 1280 channels: in/4 and in/6 both lie below 1280/6, its floor.
+    space = MobileNext(input=(1, 8, 8), classes=10, widths=[0.5])
+    genes = space.sample(random.Random(0)) | {"row8_depth": 1}
+    one, other = (space.decode(genes | {"row8_expansion": e}) for e in (4, 6))
+    assert one == other
+    assert space.decode(space.encode(one)) == one
+
+
 @every_space
 def test_neighbours_decode_too(name):
     space = SEARCH_SPACES[name](input=(1, 8, 8), classes=10)
