@@ -11,14 +11,7 @@ from typing import Any, TypeVar
 
 from nas.errors import TargetError
 from nas.latency.process import Asked, WorkerLostError, start
-from nas.latency.protocol import (
-    REGIME_WIDTH,
-    Group,
-    Sample,
-    quiet_floor,
-    read_samples,
-    wall_ns,
-)
+from nas.latency.protocol import REGIME_WIDTH, Group, Sample, quiet_floor, read_samples, wall_ns
 from nas.latency.runtimes import Prepared, check_outputs, runtime_of
 from nas.latency.target import Target
 

@@ -11,6 +11,8 @@ from nas.latency.levels import CERTIFY
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
 
+pytestmark = pytest.mark.slow
+
 
 def network(depth):
     return Architecture(

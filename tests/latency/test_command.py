@@ -101,6 +101,7 @@ def test_every_turn_stands_between_two_reference_calls(program, tmp_path):
     assert candidates == {"duplicate", network(12).fingerprint}
 
 
+@pytest.mark.slow
 def test_a_program_that_really_runs_the_networks_is_checked_against_eager(program):
     settings = program(body=REAL)
     with Instrument(target_of(settings), reference=network(2)) as instrument:

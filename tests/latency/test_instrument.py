@@ -110,6 +110,7 @@ def test_no_file_of_a_candidate_is_left_anywhere(instrument, tmp_path, monkeypat
     assert [name for name in left if not name.startswith("cpu.")] == []  # the lease's locks
 
 
+@pytest.mark.slow
 def test_the_tail_is_measured_by_the_wall():
     with Instrument(
         target_of(TargetSettings()), reference=network(1), statistic="p95"
@@ -144,6 +145,7 @@ def test_a_close_case_is_measured_further_and_then_called_what_it_is():
     assert found.ratio == pytest.approx(rough.ratio, rel=0.3)
 
 
+@pytest.mark.slow
 def test_a_later_instrument_starts_from_what_is_stored(tmp_path):
     target = target_of(TargetSettings())
     networks = [network(depth, width=32) for depth in (1, 2, 3, 4, 5)]
@@ -179,12 +181,14 @@ def test_a_network_that_gives_other_outputs_is_refused_before_it_is_timed(eager)
         eager.measure(Subject("lying", (1, 8, 8), Lying))
 
 
+@pytest.mark.slow
 def test_a_network_that_kills_its_process_is_told_after_one_more_try(eager):
     with pytest.raises(MeasurementError, match=r"measuring process: .*exit status 3"):
         eager.measure(Subject("crashing", (1, 8, 8), Crashing))
     assert eager.measure(network(12)).ratio > 1.5
 
 
+@pytest.mark.slow
 def test_a_network_that_kills_its_process_once_is_measured(eager, tmp_path):
     path = tmp_path / "crashed"
     assert eager.measure(Subject("once", (1, 8, 8), lambda: CrashingOnce(str(path)))).ratio > 0

@@ -37,7 +37,7 @@ def available(name):
     return importlib.util.find_spec(RUNTIMES[name].package) is not None
 
 
-SLOW = {"compile"}
+SLOW = {"compile", "jit"}
 RUNS = [
     pytest.param(
         name,
@@ -90,6 +90,7 @@ def test_its_clock_sees_the_work(name):
         assert instrument.measure(square).ratio > 3  # 25 times the multiply-adds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -108,6 +108,7 @@ def device(tmp_path):
     device.down()
 
 
+@pytest.mark.slow
 def test_a_device_over_ssh_gives_the_numbers_of_the_machine_it_is(device):
     remote, here = target_of(device.settings()), target_of(TargetSettings())
     assert remote.key != here.key
