@@ -6,6 +6,7 @@ They take settings and paths, never tensors: each process reads its data once an
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nas.data import DataSet, Split, batches, load
 from nas.data.resizing import resized
 from nas.outcome import Evaluation
 from nas.settings import DataSettings, TrainingSettings
-from nas.training import Report, accuracy, resolve, train
+from nas.training import Report, accuracy, outputs, resolve, train
 
 BASELINE_IMAGES = 10_000
 BASELINE_SIDE = 32
@@ -67,6 +68,41 @@ def test_accuracy(architecture: Architecture, weights: Path, *, data: DataSettin
 
 # pytest must not take it for a test where it is imported.
 test_accuracy.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a network says of a split's images.
+
+    Shape:
+        labels: int64 (n,); scores: float32 (n, classes), the highest one wins.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which images are labelled rightly, bool (n,)."""
+        return np.asarray(self.scores.argmax(1) == self.labels)
+
+
+def predictions(
+    architecture: Architecture, weights: Path, *, data: DataSettings, split: str = "test"
+) -> Predictions:
+    """What a network with these weights says of the images of `validation` or `test`.
+
+    Raises:
+        DataError: weights or data are missing, damaged or of another architecture.
+    """
+    images = _sized(data, architecture.input[1:])
+    module = stored.load(architecture, weights)
+    settings = resolve(TrainingSettings(device="cpu"))
+    parts = list(outputs(module, getattr(images, split), data=images, settings=settings))
+    return Predictions(
+        labels=torch.cat([labels for _, labels in parts]).numpy(),
+        scores=torch.cat([logits for logits, _ in parts]).float().numpy(),
+    )
 
 
 @lru_cache(maxsize=4)

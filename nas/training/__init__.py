@@ -1,5 +1,5 @@
 """The only training loop."""
 
-from nas.training.loop import Report, Trained, accuracy, resolve, train
+from nas.training.loop import Report, Trained, accuracy, outputs, resolve, train
 
-__all__ = ["Report", "Trained", "accuracy", "resolve", "train"]
+__all__ = ["Report", "Trained", "accuracy", "outputs", "resolve", "train"]

@@ -111,19 +111,36 @@ def accuracy(
     settings: TrainingSettings,
 ) -> float:
     """The share of a split's images that a module labels rightly; `data` gives mean and std."""
+    right = torch.zeros((), dtype=torch.int64, device=settings.device)
+    seen = 0
+    for logits, labels in outputs(module, split, data=data, settings=settings):
+        right += (logits.argmax(1) == labels).sum()
+        seen += len(labels)
+    return int(right) / seen
+
+
+def outputs(
+    module: nn.Module,
+    split: Split,
+    *,
+    data: DataSet,
+    settings: TrainingSettings,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The logits of a split's images and their labels, in order, batch after batch.
+
+    Shape:
+        (n, classes) and int64 (n,), on the training device.
+    """
     was_training = module.training
     module.eval()
-    right = torch.zeros((), dtype=torch.int64, device=settings.device)
     chosen = torch.split(torch.arange(len(split)), EVALUATION_BATCH)
-    seen = 0
-    with torch.inference_mode(), fast_kernels(module, settings):
+    try:
         for images, labels in batches(split, chosen):
-            seen += len(images)
-            with shared(settings.device):
+            with shared(settings.device), torch.inference_mode(), fast_kernels(module, settings):
                 logits = module(prepared(images, data=data, settings=settings))
-                right += (logits.argmax(1) == labels.to(settings.device)).sum()
-    module.train(was_training)
-    return int(right) / seen
+            yield logits, labels.to(settings.device)
+    finally:
+        module.train(was_training)
 
 
 def _check_fits(architecture: Architecture, data: DataSet, settings: TrainingSettings) -> None:

@@ -11,7 +11,7 @@ from nas import weights as stored
 from nas.architecture import Architecture
 from nas.data import load
 from nas.errors import DataError, StudyError
-from nas.evaluation.full import baseline, evaluate_full
+from nas.evaluation.full import baseline, evaluate_full, predictions
 from nas.evaluation.full import test_accuracy as accuracy_on_test
 from nas.network import build
 from nas.settings import DataSettings, TrainingSettings
@@ -98,3 +98,12 @@ def test_the_baseline_of_one_bright_and_one_dark_class_is_right_always(tmp_path)
     np.savez(tmp_path / "two.npz", images=images.astype(np.uint8), labels=labels)
     settings = DataSettings(name="arrays", path=str(tmp_path / "two.npz"))
     assert baseline(settings) == 1
+
+
+def test_predictions_give_the_test_accuracy_and_the_right_images(evaluated):
+    said = predictions(NETWORK, evaluated[1], data=DIGITS)
+    assert said.scores.shape == (397, 10)
+    assert np.array_equal(said.labels, load(DIGITS).test.labels.numpy())
+    assert said.right.mean() == accuracy_on_test(NETWORK, evaluated[1], data=DIGITS)
+    steering = predictions(NETWORK, evaluated[1], data=DIGITS, split="validation")
+    assert steering.right.mean() == pytest.approx(evaluated[0].accuracy, abs=1 / 400)

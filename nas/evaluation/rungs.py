@@ -1,0 +1,58 @@
+"""Successive halving in which every rung is a complete training on its own schedule.
+
+A candidate is trained for a ninth of the epochs, a third, all of them; each time from scratch and
+to the end of its schedule, never judged half-way. Whether it climbs is decided among the
+candidates of the study so far, as soon as it has its result: nobody waits.
+
+Reference: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning (ASHA), alg. 2;
+Schmucker et al. 2021, Multi-objective Asynchronous Successive Halving, sec. 4 (non-dominated
+ranks). Theirs go on from the lower rung's weights, which a one-cycle schedule does not allow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nas.pareto import front
+
+FRACTIONS = (1 / 9, 1 / 3, 1.0)
+
+
+def epochs_of(rung: int, *, epochs: int, fractions: Sequence[float] = FRACTIONS) -> int:
+    """The epochs of a rung, counted from 0: its fraction of all, at least one."""
+    return max(1, round(epochs * fractions[rung]))
+
+
+def promotes(
+    values: tuple[float, ...],
+    others: Sequence[tuple[float, ...]],
+    *,
+    directions: Sequence[str],
+    share: float = 1 / 3,
+) -> bool:
+    """Whether a candidate with these values is among the best `share` of its rung so far.
+
+    `others` are the values of the other candidates that reached the rung. With several objectives
+    the ranks are those of non-dominated sorting, and a rank that straddles the border climbs whole:
+    nothing tells its members apart. The first candidate always climbs.
+
+    >>> promotes((0.9,), [(0.5,), (0.6,)], directions=("maximize",))
+    True
+    """
+    everyone = [*others, values]
+    places = max(1, math.floor(len(everyone) * share))
+    ranks = _ranks(everyone, directions)
+    return sum(rank < ranks[-1] for rank in ranks) < places
+
+
+def _ranks(values: Sequence[tuple[float, ...]], directions: Sequence[str]) -> list[int]:
+    """The rank of each: 0 for the non-dominated, 1 for those without the former, and so on."""
+    ranks, left, rank = [0] * len(values), list(range(len(values))), 0
+    while left:
+        best = [left[i] for i in front([values[i] for i in left], directions)]
+        for index in best:
+            ranks[index] = rank
+        left = [index for index in left if index not in set(best)]
+        rank += 1
+    return ranks
