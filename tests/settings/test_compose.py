@@ -91,7 +91,8 @@ def test_every_value_can_be_overridden() -> None:
         "objective.quantities": ["accuracy", "parameters"],
         "objective.latency_statistic": "p95",
         "evaluation.name": "table", "evaluation.path": "t.json", "training.device": "cpu",
-        "training.memory_format": "contiguous", "sampler.name": "gp", "study.name": "mine",
+        "training.memory_format": "contiguous", "training.init": "w.safetensors",
+            "sampler.name": "gp", "study.name": "mine",
         "study.folder": "elsewhere", "tracking.uri": "sqlite:////tmp/a.db",
     }  # fmt: skip
     for number, key in enumerate(("groups", "depths", "kernel_sizes", "resolutions")):

@@ -77,3 +77,10 @@ def test_a_resume_may_go_on_for_longer_and_track_elsewhere() -> None:
 def test_what_changes_what_a_trial_means_is_told(line: str) -> None:
     old = compose()
     assert len(changes_meaning(old, override(old, [line]))) == 1
+
+
+def test_no_module_of_the_settings_is_longer_than_300_lines() -> None:
+    import nas.settings
+
+    for path in Path(nas.settings.__file__).parent.glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path.name

@@ -1,0 +1,69 @@
+"""What is searched for, and where accuracy comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nas.settings.checks import at_least, fail, one_of
+
+OBJECTIVES = ("constrained", "pareto", "weighted")
+EVALUATIONS = ("full", "table")
+QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is searched for, under which limits.
+
+    With no limit named at all, latency and multiply-adds of `reference` are the limits of
+    `constrained` and `weighted`. `quantities` are the objectives of `pareto`.
+    """
+
+    name: str = "constrained"
+    reference: str = "shufflenet_v2_x0_5"
+    latency_ms: float | None = None
+    latency_of: str | None = None
+    multiply_adds: float | None = None
+    multiply_adds_of: str | None = None
+    parameters: float | None = None
+    parameters_of: str | None = None
+    latency_statistic: str = "median"
+    quantities: list[str] = field(default_factory=lambda: list(QUANTITIES[:3]))
+    latency_exponent: float = -0.07
+    multiply_adds_exponent: float = -0.07
+
+    def __post_init__(self) -> None:
+        one_of("objective.name", self.name, OBJECTIVES)
+        for name in ("latency_ms", "multiply_adds", "parameters"):
+            at_least(f"objective.{name}", getattr(self, name), 0, above=True)
+        for number, network in (
+            ("latency_ms", "latency_of"),
+            ("multiply_adds", "multiply_adds_of"),
+            ("parameters", "parameters_of"),
+        ):
+            if getattr(self, number) is not None and getattr(self, network) is not None:
+                raise fail(
+                    f"objective.{network}", f"is given beside objective.{number}",
+                    getattr(self, network), "one of the two, the other null",
+                )  # fmt: skip
+        one_of("objective.latency_statistic", self.latency_statistic, ("median", "p95"))
+        for quantity in self.quantities:
+            one_of("objective.quantities", quantity, QUANTITIES)
+        if len(self.quantities) < 2 or len(set(self.quantities)) != len(self.quantities):
+            raise fail(
+                "objective.quantities", "must name two or more different objectives",
+                self.quantities, ", ".join(QUANTITIES),
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Where accuracy comes from: training, or a table at `path`."""
+
+    name: str = "full"
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        one_of("evaluation.name", self.name, EVALUATIONS)
+        if self.name == "table" and not self.path:
+            raise fail("evaluation.path", "evaluation=table reads a file", self.path, "table.json")

@@ -1,0 +1,67 @@
+"""The study itself: who proposes, how much, where it is kept, mirrored and run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nas.settings.checks import at_least, fail, one_of
+
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random")
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Who proposes. `startup_trials` random proposals come first where the sampler has such."""
+
+    name: str = "tpe"
+    startup_trials: int = 10
+    population: int = 20
+
+    def __post_init__(self) -> None:
+        one_of("sampler.name", self.name, SAMPLERS)
+        at_least("sampler.startup_trials", self.startup_trials, 1)
+        at_least("sampler.population", self.population, 2)
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How much, where it is kept, and the seed of everything.
+
+    `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
+    bound the whole.
+    """
+
+    name: str | None = None
+    trials: int = 20
+    max_proposals: int | None = None
+    hours: float | None = None
+    seed: int = 0
+    folder: str = "runs"
+
+    def __post_init__(self) -> None:
+        at_least("study.trials", self.trials, 1)
+        at_least("study.max_proposals", self.max_proposals, 1)
+        at_least("study.hours", self.hours, 0, above=True)
+        at_least("study.seed", self.seed, 0)
+        if self.name is not None and (
+            not self.name or self.name.startswith(".") or set(self.name) & set("/\\:\"'<>|?*\0")
+        ):
+            raise fail("study.name", "must be a plain folder name", self.name, "digits-mixed-001")
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """The MLflow mirror. `uri` null is SQLite in the study's folder of runs."""
+
+    enabled: bool = True
+    uri: str | None = None
+
+
+@dataclass(frozen=True)
+class ExecutionSettings:
+    """How a candidate's training is run: `retries` after its process crashed."""
+
+    retries: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("execution.retries", self.retries, 0)
