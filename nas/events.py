@@ -18,7 +18,8 @@ class StudyInfo:
     `goal` and `limits` are sentences for people ("latency <= 3.10 ms, that of shufflenet_v2_x0_5");
     `settings` the resolved settings as plain JSON; `resumed` tells a resume from a start;
     `trained` says whether accuracy comes from training (else from a table). `identity` is a random
-    word stored with the study when it is created: a namesake is another study.
+    word stored with the study when it is created: a namesake is another study. `data_hash` is the
+    hash of the images.
     """
 
     name: str
@@ -33,6 +34,7 @@ class StudyInfo:
     resumed: bool
     command: str
     identity: str = ""
+    data_hash: str = ""
 
 
 @dataclass(frozen=True)

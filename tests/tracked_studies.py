@@ -33,6 +33,7 @@ def study_info(**changes: Any) -> StudyInfo:
         resumed=False,
         command="nas search study.trials=20",
         identity="identity-of-the-study",
+        data_hash="0123456789abcdef",
     )
     return replace(info, **changes)
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nas.events import Counts, Stage, StopReason, StudyInfo
 from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.result import Finalist
 from nas.tracking import store
-from nas.tracking.rows import (
+from nas.tracking.origin import origin
+from nas.tracking.rows import epoch_points, study_row, trial_row
+from nas.tracking.runs import StudyRuns
+from nas.tracking.state import (
     STATUS_OF_REASON,
     Point,
     StudyState,
     TrialState,
+    Winners,
     best_of,
     counted,
-    epoch_points,
+    nearest_of,
     settled,
-    study_row,
-    trial_row,
 )
-from nas.tracking.runs import StudyRuns
 from nas.tracking.writer import Writer
 
 LIVE_AFTER_SECONDS = 60.0
@@ -49,12 +53,13 @@ class MlflowMirror:
         self._name = study
         self._state: StudyState | None = None
         self._runs: StudyRuns | None = None
-        self._writer: Writer[TrialState | StudyState] | None = None
+        self._writer: Writer[_Item] | None = None
         self._past: frozenset[int] = frozenset()
         self._finished: list[TrialRecord] = []
         self._running: dict[int, _Watched] = {}
         self._measuring: set[int | None] = set()
         self._study_put = 0.0
+        self._origin: dict[str, Any] | None = None
 
     # The calls of nas.events.Listener
 
@@ -73,7 +78,7 @@ class MlflowMirror:
             counts=counted(past),
             best=best_of(past),
         )
-        self._writer = Writer(prepare=self._prepare, write=self._write, told=self._tell)
+        self._writer = self._new_writer()
         self._writer.put(None, self._state)
         for record in past:
             state = TrialState(record, settled(record, unfinished="RUNNING"))
@@ -118,7 +123,7 @@ class MlflowMirror:
         self._finished.append(trial)
         self._put(TrialState(trial, settled(trial, unfinished="KILLED"), points))
         if time.monotonic() - self._study_put >= LIVE_EVERY_SECONDS:
-            self._put_study(counts=counts, best=best_of(self._finished))
+            self._put_study(**self._found())
 
     def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
         """Put the end and wait, not for ever, until everything is written."""
@@ -127,14 +132,40 @@ class MlflowMirror:
         for watched in self._running.values():
             self._put(TrialState(watched.record, "KILLED", tuple(watched.points)))
         self._running = {}
+        status = STATUS_OF_REASON[reason]
+        self._put_study(status=status, ended=time.time(), message=message, **self._found())
+        self._finish(SIGNAL_SECONDS if reason == "signal" else FINISH_SECONDS)
+
+    # After the study has stopped
+
+    def conclude(self, winners: Sequence[Finalist], reference: Finalist | None) -> None:
+        """Tag the winners, and show how they and the reference do on test images."""
+        if self._state is None:
+            return
+        finalists = [*winners, *([reference] if reference else [])]
+        trials = {record.number: record for record in self._finished}
+        best = tuple(trials[one.trial] for one in winners if one.trial in trials)
+        self._writer = self._new_writer()
         self._put_study(
-            status=STATUS_OF_REASON[reason],
-            ended=time.time(),
-            counts=counts,
-            best=best_of(self._finished),
-            message=message,
+            best=best,
+            tested={f.trial: f.test_accuracy for f in finalists if f.test_accuracy is not None},
+            concluded=True,
         )
-        left = self._writer.finish(SIGNAL_SECONDS if reason == "signal" else FINISH_SECONDS)
+        self._writer.put(_WINNERS, Winners(tuple(record.number for record in best)))
+        self._writer.start()
+        self._finish(FINISH_SECONDS)
+
+    def _found(self) -> dict[str, Any]:
+        """What the finished trials say; the counts of a study that an error ended are not known
+        to the one who tells of it.
+        """
+        best = best_of(self._finished)
+        nearest = None if best else nearest_of(self._finished)
+        return {"counts": counted(self._finished), "best": best, "nearest": nearest}
+
+    def _finish(self, seconds: float) -> None:
+        assert self._writer is not None  # started() made it
+        left = self._writer.finish(seconds)
         if left:
             self._tell(
                 f"tracking: {left} runs of {self._name} are not in MLflow yet; the study has them: "
@@ -150,12 +181,17 @@ class MlflowMirror:
         if first:
             self._runs.settle(self._past.__contains__)
 
-    def _write(self, item: TrialState | StudyState) -> None:
+    def _write(self, item: _Item) -> None:
         assert self._runs is not None
         assert self._state is not None  # both made by started()
         with store.said(self.uri):
-            if isinstance(item, StudyState):
-                self._runs.write(study_row(item))
+            if isinstance(item, Winners):
+                self._runs.mark(item)
+            elif isinstance(item, StudyState):
+                if self._origin is None:
+                    self._origin = origin()
+                whole = replace(item, origin=self._origin)
+                self._runs.write(study_row(whole, address=self._runs.address))
             else:
                 self._runs.write(trial_row(self._state.study, item))
 
@@ -169,6 +205,9 @@ class MlflowMirror:
         assert self._writer is not None  # started() comes first
         self._writer.put(state.record.number, state)
 
+    def _new_writer(self) -> Writer[_Item]:
+        return Writer(prepare=self._prepare, write=self._write, told=self._tell)
+
     def _put_study(self, **changes: object) -> None:
         assert self._writer is not None
         assert self._state is not None  # started() comes first
@@ -179,6 +218,11 @@ class MlflowMirror:
     def _hold(self) -> None:
         if self._writer is not None:
             self._writer.hold(bool(self._measuring))
+
+
+_Item = TrialState | StudyState | Winners
+_WINNERS = -1
+"""The key of the winners, beside the numbers of trials and None for the study."""
 
 
 class _Watched:

@@ -6,38 +6,20 @@ mirror can be rebuilt from them. `nas.tracking.runs` writes what differs.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from nas.events import Counts, StopReason, StudyInfo
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.architecture import Architecture
+from nas.events import StudyInfo
+from nas.outcome import EpochResult, Outcome
 from nas.tracking import legal
+from nas.tracking.describe import description
 from nas.tracking.labels import run_name
-
-Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-
-STATUS_OF_REASON: dict[StopReason, Status] = {
-    "finished": "FINISHED",
-    "proposals": "FINISHED",
-    "hours": "FINISHED",
-    "exhausted": "FINISHED",
-    "failures": "FAILED",
-    "error": "FAILED",
-    "signal": "KILLED",
-}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One value of a curve. `time` is seconds since 1970."""
-
-    key: str
-    value: float
-    step: int
-    time: float
+from nas.tracking.state import Point, Status, StudyState, TrialState
 
 
 @dataclass(frozen=True)
@@ -46,7 +28,7 @@ class Row:
 
     Times are seconds since 1970. `create` tells whether a run that is not there yet is made.
     `artifacts` gives the files (name -> text) when they are needed; `step` is that of the metrics,
-    `noted` the time they were known.
+    `noted` the time they were known; `dataset` is the name and the hash of the images it used.
     """
 
     trial: int | None
@@ -62,65 +44,7 @@ class Row:
     points: tuple[Point, ...] = ()
     artifacts: Callable[[], Mapping[str, str]] = dict
     create: bool = True
-
-
-@dataclass(frozen=True)
-class TrialState:
-    """A trial as the mirror knows it; `points` were seen live, `status` tells how it stands."""
-
-    record: TrialRecord
-    status: Status
-    points: tuple[Point, ...] = ()
-    create: bool = True
-
-
-@dataclass(frozen=True)
-class StudyState:
-    """The study itself as the mirror knows it; `best` are its best feasible trials."""
-
-    study: StudyInfo
-    status: Status
-    started: float
-    noted: float
-    ended: float | None = None
-    counts: Counts = field(default_factory=Counts)
-    reference: tuple[str, Outcome] | None = None
-    best: tuple[TrialRecord, ...] = ()
-    message: str = ""
-
-
-def settled(record: TrialRecord, *, unfinished: Status) -> Status:
-    """The status of a trial by how it ended; `unfinished` if it did not."""
-    if record.outcome is None:
-        return unfinished
-    return "FAILED" if record.outcome.kind == "failed" else "FINISHED"
-
-
-def counted(records: Iterable[TrialRecord]) -> Counts:
-    """How many of these trials ended how."""
-    kinds = [record.outcome.kind for record in records if record.outcome]
-    return Counts(**{k: kinds.count(k) for k in ("evaluated", "refused", "repeated", "failed")})
-
-
-def best_of(records: Iterable[TrialRecord], number: int = 3) -> tuple[TrialRecord, ...]:
-    """The feasible evaluated trials of highest accuracy; equal ones by latency, then cost."""
-
-    def rank(record: TrialRecord) -> tuple[float, float, float]:
-        outcome = record.outcome
-        assert outcome is not None  # filtered below
-        assert outcome.evaluation is not None  # evaluated means that there is one
-        return (
-            -outcome.evaluation.accuracy,
-            outcome.latency.ms if outcome.latency else 0.0,
-            outcome.costs.multiply_adds if outcome.costs else 0.0,
-        )
-
-    feasible = [
-        record
-        for record in records
-        if record.outcome and record.outcome.kind == "evaluated" and record.outcome.feasible
-    ]
-    return tuple(sorted(feasible, key=rank)[:number])
+    dataset: tuple[str, str] | None = None
 
 
 def points_of(results: Sequence[EpochResult], started: float) -> tuple[Point, ...]:
@@ -170,8 +94,9 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
         tags=legal.tags(tags),
         noted=ended,
         points=(*state.points, *rest),
-        artifacts=lambda: {"architecture.json": _json(architecture.to_json())},
+        artifacts=lambda: _trial_files(architecture, outcome),
         create=state.create,
+        dataset=_dataset(study) if outcome and outcome.evaluation else None,
     )
 
 
@@ -194,8 +119,40 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
     }
 
 
-def study_row(state: StudyState) -> Row:
-    """The parent run."""
+def _trial_files(architecture: Architecture, outcome: Outcome | None) -> dict[str, str]:
+    files = {
+        "architecture.json": _json(architecture.to_json()),
+        "architecture.txt": architecture.text + "\n",
+        "units.csv": unit_table(architecture),
+    }
+    if outcome:
+        files["outcome.json"] = _json(outcome.to_json())
+    return files
+
+
+def unit_table(architecture: Architecture) -> str:
+    """The units as built, one a line, as CSV (which the UI shows as a table).
+
+    Units:
+        input, output: channels x height x width.
+    """
+    names: list[str] = []
+    for plan in architecture.plans:
+        names += [name for name in plan if name not in (*names, "unit")]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["unit", "kind", "input", "output", *names])
+    size, channels = architecture.sizes[0], architecture.stem.out_channels
+    rows = zip(architecture.units, architecture.plans, architecture.sizes[1:], strict=True)
+    for number, (unit, plan, after) in enumerate(rows, 1):
+        shapes = [f"{channels}x{size[0]}x{size[1]}", f"{unit.out_channels}x{after[0]}x{after[1]}"]
+        writer.writerow([number, plan["unit"], *shapes, *(plan.get(name, "") for name in names)])
+        size, channels = after, unit.out_channels
+    return table.getvalue()
+
+
+def study_row(state: StudyState, *, address: str = "") -> Row:
+    """The parent run; `address` is that of its candidates in the UI, once it has one."""
     study, counts = state.study, state.counts
     tags = {
         "nas.study": study.name,
@@ -206,6 +163,8 @@ def study_row(state: StudyState) -> Row:
         "nas.data": study.data,
         "nas.space": study.space,
         "nas.message": state.message or None,
+        "mlflow.note.content": description(state, address=address),
+        "mlflow.source.git.commit": _commit(state),
         "mlflow.source.name": legal.masked(study.command) or None,
         "mlflow.source.type": "LOCAL",
     }
@@ -230,8 +189,26 @@ def study_row(state: StudyState) -> Row:
         tags=legal.tags(tags),
         noted=state.noted,
         step=counts.proposals,
-        artifacts=lambda: {"settings.json": legal.masked(_json(study.settings))},
+        artifacts=lambda: _study_files(state),
+        dataset=_dataset(study),
     )
+
+
+def _dataset(study: StudyInfo) -> tuple[str, str] | None:
+    return (study.data, study.data_hash) if study.data_hash else None
+
+
+def _commit(state: StudyState) -> str | None:
+    commit = (state.origin or {}).get("git", {}).get("commit")
+    return str(commit) if commit else None
+
+
+def _study_files(state: StudyState) -> dict[str, str]:
+    files = {"settings.json": legal.masked(_json(state.study.settings))}
+    if state.origin:
+        command = legal.masked(state.study.command)
+        files["origin.json"] = _json({"command": command, **state.origin})
+    return files
 
 
 def _json(value: object) -> str:

@@ -7,25 +7,25 @@ to metrics and refuses to change params.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.errors import TrackingError
 from nas.events import StudyInfo
-from nas.tracking import legal, store
-from nas.tracking.rows import Point, Row
+from nas.tracking import store, view
+from nas.tracking.calls import batches, experiment_of, run_pages, write_dataset, write_files
+from nas.tracking.rows import Row
+from nas.tracking.state import Point, Winners
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 PARENT = "mlflow.parentRunId"
-PARAMS_PER_BATCH = 100
-METRICS_PER_BATCH = 1000
-RUNS_PER_PAGE = 1000
+WINNER = "nas.winner"
 DONE = ("FINISHED", "FAILED")
 
 
@@ -53,6 +53,7 @@ class StudyRuns:
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._known: dict[int | None, _Known] = {}
+        self._viewed = False
 
     def open(self) -> None:
         """Find the experiment, or make it, and what it already holds of this study.
@@ -62,7 +63,7 @@ class StudyRuns:
         """
         client = self._client or store.connect(self._uri, self._folder)
         with store.said(self._uri):
-            self._experiment = _experiment(client, self._uri, self._study, self._folder)
+            self._experiment = experiment_of(client, self._uri, self._study, self._folder)
             self._known = self._read(client)
         self._client = client
 
@@ -81,6 +82,41 @@ class StudyRuns:
         """The id of the study's own run, once there is one."""
         known = self._known.get(None)
         return known.id if known else None
+
+    @property
+    def address(self) -> str:
+        """Where the UI shows the study's candidates, from the root of the server."""
+        if self.parent is None:
+            return ""
+        address = view.saved_address if _is_view_tried() else view.plain_address
+        return address("", self._experiment, self.parent)
+
+    def mark(self, winners: Winners) -> None:
+        """Tag the winners, and take the tag from those that are none any more.
+
+        Raises:
+            TrackingError: the store refused or did not answer.
+        """
+        assert self._client is not None  # open() comes first
+        places = {number: str(place) for place, number in enumerate(winners.trials, 1)}
+        with store.said(self._uri):
+            for number, known in self._known.items():
+                place = places.get(number) if number is not None else None
+                if known.tags.get(WINNER) == place:
+                    continue
+                if place is None:
+                    self._client.delete_tag(known.id, WINNER)
+                    del known.tags[WINNER]
+                else:
+                    self._client.set_tag(known.id, WINNER, place)
+                    known.tags[WINNER] = place
+
+    def _show(self, client: MlflowClient, parent: str) -> None:
+        """Give the study its saved view, in a version of MLflow where that was tried."""
+        if _is_view_tried():
+            tag = view.tag(self._study.name, parent, created=time.time())
+            client.set_experiment_tag(self._experiment, *tag)
+        self._viewed = True
 
     def write(self, row: Row) -> bool:
         """Write what is missing of this run; returns whether anything was.
@@ -111,9 +147,13 @@ class StudyRuns:
             wrote = False
         wrote |= self._write_values(client, known, row, tags)
         if not known.files:
-            _write_files(client, known.id, row.artifacts())
+            write_files(client, known.id, row.artifacts())
+            if row.dataset:
+                write_dataset(client, known.id, row.dataset)
             known.files = True
             wrote |= row.trial is not None
+        if row.trial is None and not self._viewed:
+            self._show(client, known.id)
         if known.name != row.name:
             client.update_run(known.id, name=row.name)
             known.name = row.name
@@ -147,7 +187,7 @@ class StudyRuns:
         metrics += [Metric(p.key, p.value, _milliseconds(p.time), p.step) for p in points]
         changed = [RunTag(k, v) for k, v in tags.items() if known.tags.get(k) != v]
         # Tags go last: a run that tells its outcome has its numbers.
-        for batch in _batches(metrics=metrics, params=params, tags=changed):
+        for batch in batches(metrics=metrics, params=params, tags=changed):
             client.log_batch(known.id, **batch)
         known.params |= dict(row.params)
         known.metrics |= dict(row.metrics)
@@ -177,7 +217,7 @@ class StudyRuns:
             query += f" and tags.`nas.identity` = '{study.identity}'"
         elif not study.resumed:
             return {}  # without an identity, a namesake of a new study is another study
-        runs = list(_pages(client, self._experiment, query))
+        runs = list(run_pages(client, self._experiment, query))
         parents = [run for run in runs if "nas.trial" not in run.data.tags]
         known: dict[int | None, _Known] = {}
         if parents:
@@ -210,32 +250,10 @@ class StudyRuns:
         return len(lost)
 
 
-def _experiment(client: MlflowClient, uri: str, study: StudyInfo, runs: Path) -> str:
-    """The id of the experiment of this data and space; one that was deleted is restored."""
-    from mlflow.exceptions import MlflowException
+def _is_view_tried() -> bool:
+    from mlflow import __version__
 
-    name = legal.cut(f"{study.data}-{study.space}", legal.EXPERIMENT_CHARACTERS)
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return str(client.create_experiment(name, store.artifact_location(uri, runs, name)))
-        except MlflowException:
-            found = client.get_experiment_by_name(name)  # another study was faster
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _pages(client: MlflowClient, experiment: str, query: str) -> Iterator[Run]:
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment], query, max_results=RUNS_PER_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return view.is_tried(__version__)
 
 
 def _known(run: Run) -> _Known:
@@ -256,32 +274,6 @@ def _set_status(client: MlflowClient, run: str, row: Row) -> None:
     else:
         end = _milliseconds(row.ended) if row.ended is not None else None
         client.set_terminated(run, row.status, end)
-
-
-def _write_files(client: MlflowClient, run: str, files: Any) -> None:
-    if not files:
-        return
-    with tempfile.TemporaryDirectory(prefix="nas-") as folder:
-        for name, text in files.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        client.log_artifacts(run, folder)
-
-
-def _batches(*, metrics: list[Any], params: list[Any], tags: list[Any]) -> Iterator[Any]:
-    """As few log_batch calls as MLflow's limits allow (100 params, 100 tags, 1,000 in all)."""
-    room = METRICS_PER_BATCH - 2 * PARAMS_PER_BATCH
-    while metrics or params or tags:
-        last = len(metrics) <= room and len(params) <= PARAMS_PER_BATCH
-        yield {
-            "metrics": metrics[:room],
-            "params": params[:PARAMS_PER_BATCH],
-            "tags": tags[:PARAMS_PER_BATCH] if last else [],
-        }
-        metrics, params = metrics[room:], params[PARAMS_PER_BATCH:]
-        if last:
-            tags = tags[PARAMS_PER_BATCH:]
 
 
 def _milliseconds(seconds: float) -> int:

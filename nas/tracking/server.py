@@ -12,15 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from nas.errors import TrackingError, nearest
-from nas.tracking import legal, store
+from nas.tracking import legal, store, view
 from nas.tracking.server_process import GRACE_SECONDS
 
 HOST = "127.0.0.1"
@@ -85,7 +83,7 @@ class Server:
         self._process = None
 
     def address(self, study: str | None = None) -> str:
-        """The page of a study's runs, or of all experiments.
+        """The page of a study's candidates in its saved view, or of all experiments.
 
         Raises:
             TrackingError: no study of this name is in the store; the nearest that are.
@@ -93,10 +91,17 @@ class Server:
         if study is None:
             return f"{self.url}/#/experiments"
         experiment, run = self._find(study)
-        query = urllib.parse.urlencode(
-            {"searchFilter": f"tags.`mlflow.parentRunId` = '{run}'"}, quote_via=urllib.parse.quote
-        )
-        return f"{self.url}/#/experiments/{experiment}/runs?{query}"
+        there = self._ask(f"experiments/get?experiment_id={experiment}").get("experiment", {})
+        saved = view.TAG_PREFIX + view.key(run) in {tag["key"] for tag in there.get("tags", [])}
+        address = view.saved_address if saved and self._is_tried() else view.plain_address
+        return address(self.url, experiment, run)
+
+    def _is_tried(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/version", timeout=ANSWER_SECONDS) as answer:
+                return view.is_tried(answer.read(100).decode(errors="replace").strip())
+        except OSError:
+            return False
 
     def _find(self, study: str) -> tuple[str, str]:
         """The ids of the experiment and of the run of a study, the newest of that name."""
@@ -131,10 +136,10 @@ class Server:
             if tag["key"] == "nas.study"
         ]
 
-    def _ask(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, verb: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         request = urllib.request.Request(
             f"{self.url}/api/2.0/mlflow/{verb}",
-            data=json.dumps(body).encode(),
+            data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
         try:

@@ -10,18 +10,18 @@ from pathlib import Path
 from nas.events import StopReason, StudyInfo
 from nas.outcome import Outcome, TrialRecord
 from nas.tracking import legal, store
-from nas.tracking.rows import (
+from nas.tracking.rows import study_row, trial_row
+from nas.tracking.runs import StudyRuns
+from nas.tracking.state import (
     STATUS_OF_REASON,
     Status,
     StudyState,
     TrialState,
     best_of,
     counted,
+    nearest_of,
     settled,
-    study_row,
-    trial_row,
 )
-from nas.tracking.runs import StudyRuns
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,14 @@ def track(
         counts=counted(past),
         reference=reference,
         best=best_of(past),
+        nearest=nearest_of(past),
         message=message,
     )
-    wrote = [mirror.write(study_row(state))]
+    wrote = [mirror.write(study_row(state, address=mirror.address))]
     for record in past:
         trial = TrialState(record, settled(record, unfinished=unfinished), create=ended(record))
         wrote.append(mirror.write(trial_row(study, trial)))
+    wrote[0] |= mirror.write(study_row(state, address=mirror.address))  # now there is an address
     assert mirror.parent is not None  # written above
     return Tracked(
         legal.masked(where), mirror.experiment, mirror.parent, sum(wrote), len(wrote) - sum(wrote)

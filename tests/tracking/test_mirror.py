@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import mlflow
 import pytest
 from tracked_studies import (
     NAME,
@@ -24,8 +26,9 @@ from tracked_studies import (
 
 from nas.events import Counts
 from nas.outcome import TrialRecord
-from nas.tracking import MlflowMirror, mirror, store
-from nas.tracking.rows import counted
+from nas.result import Finalist
+from nas.tracking import MlflowMirror, mirror, store, view
+from nas.tracking.state import counted
 
 
 def mirrored(
@@ -193,24 +196,24 @@ def test_the_whole_mirror_is_made_again_from_the_study(runs):
 
 def test_a_run_that_a_kill_left_half_written_is_completed_without_doubling(runs):
     mirrored(runs, [], reason="signal")
-    mlflow, parent = client(runs), parent_run(runs)
+    store_of, parent = client(runs), parent_run(runs)
     tags = {
         "nas.study": NAME,
         "nas.identity": "identity-of-the-study",
         "nas.trial": "0",
         "mlflow.parentRunId": parent.info.run_id,
     }
-    half = mlflow.create_run(parent.info.experiment_id, tags=tags)
-    mlflow.log_metric(half.info.run_id, "epoch/accuracy", 0.1, step=0)
-    mlflow.log_metric(half.info.run_id, "accuracy", 0.924)
-    mlflow.log_param(half.info.run_id, "width1", "48")
+    half = store_of.create_run(parent.info.experiment_id, tags=tags)
+    store_of.log_metric(half.info.run_id, "epoch/accuracy", 0.1, step=0)
+    store_of.log_metric(half.info.run_id, "accuracy", 0.924)
+    store_of.log_param(half.info.run_id, "width1", "48")
     mirrored(runs, [], past=[record(0, outcome())], resumed=True)
     run = trial_runs(runs)[0]
     assert run.info.run_id == half.info.run_id
     assert run.info.status == "FINISHED"
     assert steps(runs, run, "epoch/accuracy") == [0, 1, 2]
     assert steps(runs, run, "accuracy") == [0]
-    assert [a.path for a in mlflow.list_artifacts(run.info.run_id)] == ["architecture.json"]
+    assert "architecture.json" in [a.path for a in store_of.list_artifacts(run.info.run_id)]
 
 
 def test_a_run_of_a_trial_that_the_study_does_not_have_is_not_left_running(runs):
@@ -256,8 +259,8 @@ def test_a_deleted_parent_is_made_again_and_gets_its_trials_back(runs):
 def test_a_deleted_experiment_is_restored(runs):
     trials = records(2)
     mirrored(runs, trials[:1])
-    mlflow = client(runs)
-    mlflow.delete_experiment(mlflow.get_experiment_by_name("digits-mixed").experiment_id)
+    store_of = client(runs)
+    store_of.delete_experiment(store_of.get_experiment_by_name("digits-mixed").experiment_id)
     listener = mirrored(runs, trials[1:], past=trials[:1], resumed=True)
     assert listener.problems == []
     assert sorted(trial_runs(runs)) == [0, 1]
@@ -410,6 +413,66 @@ def test_nothing_is_written_while_a_latency_is_measured(runs):
     listener.stage(0, "training")
     wait_until(lambda: 1 in trial_runs(runs))
     listener.stopped("finished", "", Counts())
+
+
+def test_the_winners_of_the_final_table_are_tagged_and_described(runs):
+    trials = records(10)  # evaluated: 0, 4, 5, 9
+    listener = mirrored(runs, trials)
+    for winners in ((4, 0), (9, 4)):  # the second time, after a resume that found another
+        found = [Finalist(f"trial {n}", n, trials[n].outcome, 0.875) for n in winners]
+        listener.conclude(found, Finalist("shufflenet_v2_x0_5", None, outcome(), 0.75))
+    assert listener.problems == []
+    places = {n: run.data.tags.get("nas.winner") for n, run in trial_runs(runs).items()}
+    assert {n: place for n, place in places.items() if place} == {9: "1", 4: "2"}
+    note = parent_run(runs).data.tags["mlflow.note.content"]
+    assert "**winner**" in note
+    assert "87.5%" in note
+    assert parent_run(runs).info.status == "FINISHED"
+
+
+def test_the_study_has_a_saved_view_and_its_description_leads_there(runs):
+    mirrored(runs, records(3))
+    parent = parent_run(runs)
+    experiment = client(runs).get_experiment(parent.info.experiment_id)
+    key = f"mlflow.sharedViewState.nas-{parent.info.run_id}"
+    assert json.loads(experiment.tags[key])["name"] == NAME
+    assert f"viewStateShareKey=nas-{parent.info.run_id}" in parent.data.tags["mlflow.note.content"]
+
+
+def test_in_an_untried_version_of_mlflow_there_is_no_saved_view(runs, monkeypatch):
+    monkeypatch.setattr(view, "TRIED", ("0.1",))
+    listener = mirrored(runs, records(3))
+    assert listener.problems == []
+    parent = parent_run(runs)
+    experiment = client(runs).get_experiment(parent.info.experiment_id)
+    assert not [key for key in experiment.tags if "sharedViewState" in key]
+    assert "searchFilter=" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_images_are_an_input_of_the_study_and_of_what_was_trained_on_them(runs):
+    mirrored(runs, records(3))
+    used = {
+        number: [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs]
+        for number, run in {**trial_runs(runs), -1: parent_run(runs)}.items()
+    }
+    digits = [("digits", "0123456789abcdef")]
+    assert used == {-1: digits, 0: digits, 1: [], 2: []}  # 1 was refused, 2 a repeat
+
+
+def test_the_study_tells_with_what_it_ran(runs, tmp_path):
+    mirrored(runs, [])
+    path = client(runs).download_artifacts(parent_run(runs).info.run_id, "origin.json", tmp_path)
+    origin = json.loads(Path(path).read_text())
+    assert origin["command"] == "nas search study.trials=20"
+    assert {"python", "packages", "system", "processor", "cores"} <= origin.keys()
+    assert origin["packages"]["mlflow"] == mlflow.__version__
+
+
+def test_counts_come_from_the_trials_even_if_an_error_ended_the_study(runs):
+    listener = mirrored(runs, records(5), reason=None)
+    listener.stopped("error", "no room", Counts())
+    metrics = parent_run(runs).data.metrics
+    assert (metrics["trials/evaluated"], metrics["trials/failed"]) == (2, 1)
 
 
 def test_gene_names_that_mlflow_refuses_are_made_legal(runs):

@@ -11,15 +11,8 @@ from nas.events import Counts
 from nas.outcome import EpochResult
 from nas.tracking import legal
 from nas.tracking.labels import kinds, magnitude, run_name, three_digits
-from nas.tracking.rows import (
-    StudyState,
-    TrialState,
-    best_of,
-    counted,
-    settled,
-    study_row,
-    trial_row,
-)
+from nas.tracking.rows import study_row, trial_row
+from nas.tracking.state import StudyState, TrialState, best_of, counted, settled
 
 
 def test_a_trial_is_named_like_a_row_of_a_table():
