@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -41,23 +44,85 @@ def save(module: nn.Module, path: Path, *, architecture: Architecture) -> None:
         ) from error
 
 
+@dataclass(frozen=True)
+class Initialised:
+    """Names of the tensors that were taken from a file and of those left as they were drawn."""
+
+    loaded: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def initialise(module: nn.Module, path: Path) -> Initialised:
+    """Give a module the weights of a file wherever name and shape match.
+
+    The file is safetensors, or a `.pth` or `.pt` that is read without running code from it. The
+    head for another number of classes, and units that differ, keep the weights they were drawn.
+
+    Raises:
+        DataError: the file is missing or damaged, or nothing in it matches.
+    """
+    stored = _read_torch(path) if path.suffix in (".pth", ".pt") else _read(path)[0]
+    current = module.state_dict()
+    loaded = [
+        name for name, value in current.items()
+        if name in stored and stored[name].shape == value.shape
+    ]  # fmt: skip
+    if not any(current[name].ndim > 1 for name in loaded):
+        raise DataError(
+            f"training.init: {path} must hold weights of such a network; got "
+            f"{', '.join(list(stored)[:3])}, of which none match; allowed: names and shapes like "
+            f"{next(iter(current))}"
+        )
+    with torch.no_grad():
+        for name in loaded:
+            current[name].copy_(stored[name])
+    return Initialised(tuple(loaded), tuple(name for name in current if name not in set(loaded)))
+
+
+def _read_torch(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise DataError(f"weights: no such file; got {str(path)!r}; allowed: .safetensors or .pth")
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(
+            f"weights: {path} cannot be read as plain tensors, it is damaged or holds code; got "
+            f"{type(error).__name__}; allowed: torch.save(module.state_dict(), path)"
+        ) from error
+    if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
+        value = value["state_dict"]
+    if not isinstance(value, dict):
+        raise DataError(
+            f"weights: {path} must hold named tensors; got {type(value).__name__}; allowed: "
+            "torch.save(module.state_dict(), path)"
+        )
+    tensors = {str(k): v for k, v in value.items() if isinstance(v, torch.Tensor)}
+    # What torch.nn.DataParallel puts in front of every name.
+    return {name.removeprefix("module."): value for name, value in tensors.items()}
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and notes of a safetensors file."""
+    if not path.is_file():
+        raise DataError(f"weights: no such file; got {str(path)!r}; allowed: a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"weights: {path} cannot be read as safetensors, it is damaged or something else; got "
+            f"{error}; allowed: a whole .safetensors file"
+        ) from error
+
+
 def load(architecture: Architecture, path: Path) -> nn.Module:
     """The module of an architecture with the weights of a file, in evaluation mode.
 
     Raises:
         DataError: the file is missing, damaged, or holds weights of another architecture.
     """
-    if not path.is_file():
-        raise DataError(f"weights: no such file; got {str(path)!r}; allowed: a .safetensors file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get(FINGERPRINT)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"weights: {path} cannot be read as safetensors, it is damaged or something else; "
-            f"{error}"
-        ) from error
+    tensors, notes = _read(path)
+    found = notes.get(FINGERPRINT)
     if found != architecture.fingerprint:
         raise DataError(
             f"weights: {path} must be of the architecture asked for; got weights of "

@@ -9,18 +9,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from nas import weights
 from nas.architecture import Architecture
 from nas.data import DataSet, Split, batches
 from nas.data.mixing import mix
-from nas.errors import SettingsError, TrainingError
+from nas.errors import MemoryRanOutError, SettingsError, TrainingError
 from nas.latency.lease import shared
 from nas.network import build
 from nas.outcome import EpochResult, Evaluation
@@ -29,6 +29,7 @@ from nas.training import average, checkpoint
 from nas.training.checkpoint import Running
 from nas.training.inputs import MEMORY_FORMATS, augmented, prepared
 from nas.training.kernels import fast_kernels
+from nas.training.machine import conditions, resolve, threads
 from nas.training.schedule import optimizer, rate
 
 Report = Callable[[EpochResult, int], None]
@@ -43,34 +44,6 @@ class Trained:
 
     module: nn.Module
     evaluation: Evaluation
-
-
-def resolve(settings: TrainingSettings) -> TrainingSettings:
-    """The settings with everything automatic replaced by what is used on this machine.
-
-    Raises:
-        SettingsError: the device is not there.
-    """
-    cuda = torch.cuda.is_available()
-    if settings.device == "cuda" and not cuda:
-        raise SettingsError(
-            "training.device: must be there; got 'cuda', which this torch does not see; "
-            "allowed: cpu, auto"
-        )
-    device = ("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device
-    # A second thread saves a tenth on small images, and threads that wait for one another by
-    # spinning take forty times as long where somebody else uses the cores.
-    return replace(
-        settings,
-        device=device,
-        threads=settings.threads or 1,
-        precision=_precision(device) if settings.precision == "auto" else settings.precision,
-    )
-
-
-def _precision(device: str) -> str:
-    """bfloat16 where the device computes in it; on a CPU it took 1.4 to 1.7 times as long."""
-    return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
 def train(
@@ -95,12 +68,14 @@ def train(
     """
     settings = resolve(settings)
     _check_fits(architecture, data, settings)
-    with _threads(settings.threads), torch.random.fork_rng(devices=[]):
+    with threads(settings.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             return _train(architecture, data, settings, seed=seed, report=report, folder=folder)
         except torch.OutOfMemoryError as error:
-            raise TrainingError(f"training {architecture.text}: memory ran out; {error}") from error
+            raise MemoryRanOutError(
+                f"training {architecture.text}: memory ran out; {error}"
+            ) from error
 
 
 def accuracy(
@@ -198,13 +173,16 @@ def _train(
         seconds=sum(result.seconds for result in results),
         seed=seed,
         epochs=tuple(results),
-        conditions=_conditions(settings),
+        conditions=conditions(settings),
     )
     return Trained(running.module.eval(), evaluation)
 
 
 def _start(architecture: Architecture, settings: TrainingSettings, seed: int) -> Running:
-    module = build(architecture).to(settings.device)
+    module = build(architecture)
+    if settings.init is not None:
+        weights.initialise(module, Path(settings.init))
+    module.to(settings.device)
     module.to(memory_format=MEMORY_FORMATS[settings.memory_format])  # type: ignore[call-overload]
     return Running(
         module=module,
@@ -278,23 +256,3 @@ def _batches(
     number = max(1, min(math.ceil(count / settings.batch_size), count // 2))
     order = torch.randperm(count, generator=generator, device=generator.device)
     return order.cpu().tensor_split(number)
-
-
-def _conditions(settings: TrainingSettings) -> dict[str, str | int]:
-    return {
-        "device": settings.device,
-        "threads": settings.threads,
-        "memory_format": settings.memory_format,
-        "precision": settings.precision,
-        "torch": torch.__version__,
-    }
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

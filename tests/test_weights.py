@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from nas.architecture import Architecture
+from nas.errors import DataError
+from nas.network import build
+from nas.weights import initialise, save
+
+TEXT = "in1x8x8+stem8-s1+sandglass:16-s2+sandglass:24-s2+head0+out10"
+NETWORK = Architecture.from_text(TEXT)
+FIVE_CLASSES = Architecture.from_text(TEXT.replace("out10", "out5"))
+
+
+class Code:
+    """Runs when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code of a weights file was run')",)
+
+
+@pytest.fixture
+def trained():
+    torch.manual_seed(1)
+    return build(NETWORK)
+
+
+def drawn(architecture):
+    torch.manual_seed(2)
+    return build(architecture)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth", "wrapped.pth", "parallel.pth"])
+def test_every_weight_of_the_same_network_is_taken(tmp_path, trained, suffix):
+    path, state = tmp_path / f"weights.{suffix}", trained.state_dict()
+    if suffix == "safetensors":
+        save(trained, path, architecture=NETWORK)
+    elif suffix == "wrapped.pth":
+        torch.save({"epoch": 3, "state_dict": state}, path)
+    elif suffix == "parallel.pth":
+        torch.save({f"module.{name}": value for name, value in state.items()}, path)
+    else:
+        torch.save(state, path)
+    module = drawn(NETWORK)
+    found = initialise(module, path)
+    assert found.left == ()
+    assert set(found.loaded) == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+
+
+def test_the_head_for_other_classes_keeps_its_own_weights(tmp_path, trained):
+    path = tmp_path / "weights.safetensors"
+    save(trained, path, architecture=NETWORK)
+    module = drawn(FIVE_CLASSES)
+    before = module.head.classifier.weight.clone()
+    found = initialise(module, path)
+    assert found.left == ("head.classifier.weight",)
+    assert torch.equal(module.head.classifier.weight, before)
+    assert torch.equal(module.stem.conv.conv.weight, trained.stem.conv.conv.weight)
+
+
+def test_weights_of_which_nothing_matches_are_refused(tmp_path):
+    torch.save({"layer.weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
+    with pytest.raises(DataError, match=r"other\.pth must hold weights .*layer\.weight"):
+        initialise(drawn(NETWORK), tmp_path / "other.pth")
+
+
+def test_code_in_a_weights_file_is_never_run(tmp_path):
+    torch.save({"x": Code()}, tmp_path / "code.pth")
+    with pytest.raises(DataError, match="holds code"):
+        initialise(drawn(NETWORK), tmp_path / "code.pth")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_missing_and_damaged_files_are_named(tmp_path, trained, suffix):
+    path = tmp_path / f"half.{suffix}"
+    with pytest.raises(DataError, match="no such file"):
+        initialise(drawn(NETWORK), path)
+    if suffix == "pth":
+        torch.save(trained.state_dict(), path)
+    else:
+        save(trained, path, architecture=NETWORK)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=rf"half\.{suffix}"):
+        initialise(drawn(NETWORK), path)
+
+
+def test_training_starts_from_the_weights_that_are_named(tmp_path, trained):
+    from nas.data import load
+    from nas.settings import DataSettings, TrainingSettings
+    from nas.training import train
+
+    path = tmp_path / "weights.safetensors"
+    save(trained, path, architecture=NETWORK)
+    # With a learning rate of next to nothing the weights stay where they started.
+    settings = TrainingSettings(epochs=1, device="cpu", learning_rate=1e-12, init=str(path))
+    module = train(NETWORK, load(DataSettings()), settings, seed=9).module
+    torch.testing.assert_close(module.head.classifier.weight, trained.head.classifier.weight)
+    torch.testing.assert_close(module.stem.conv.conv.weight, trained.stem.conv.conv.weight)
