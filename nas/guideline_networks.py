@@ -1,0 +1,159 @@
+"""The networks of ShuffleNet V2's four guidelines, with the numbers the paper prints for them.
+
+Reference: Ma et al. 2018, ShuffleNet V2, sec. 2, tables 1-4. Units of the printed speeds: batches a
+second (GTX 1080Ti), images a second (Snapdragon 810, one thread). The input of G1-G3 is 56x56; that
+of G4 is not stated and is taken to be the same. G1-G3 are convolutions alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+SIZE = 56
+BLOCKS = 10
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One row of a guideline's table.
+
+    `gpu` and `arm` are the speeds printed in the column x1; `note` says where this row differs from
+    the paper's.
+    """
+
+    guideline: str
+    label: str
+    channels: int
+    build: Callable[[], nn.Module]
+    gpu: float
+    arm: float
+    note: str = ""
+
+
+class Parallel(nn.Module):
+    """Branches on the same input, added (how the paper merges them cannot be retrieved)."""
+
+    def __init__(self, branches: list[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The sum of the branches."""
+        y: torch.Tensor = self.branches[0](x)
+        for branch in self.branches[1:]:
+            y = y + branch(x)
+        return y
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 with a quarter of the channels inside, with or without ReLU and shortcut."""
+
+    def __init__(self, channels: int, *, relu: bool, shortcut: bool) -> None:
+        super().__init__()
+        inner = max(1, channels // 4)
+        layers: list[nn.Module] = []
+        for into, out, kernel in ((channels, inner, 1), (inner, inner, 3), (inner, channels, 1)):
+            layers.append(_convolution(into, out, kernel_size=kernel))
+            layers += [nn.ReLU()] * relu
+        self.layers = nn.Sequential(*layers)
+        self.shortcut = shortcut
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layers, and the input added to what they give."""
+        y: torch.Tensor = self.layers(x)
+        return x + y if self.shortcut else y
+
+
+def _convolution(into: int, out: int, *, kernel_size: int = 1, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(into, out, kernel_size, padding=kernel_size // 2, groups=groups, bias=False)
+
+
+def setups() -> tuple[Setup, ...]:
+    """All rows with the channels of the paper's ARM column x1, the small one."""
+    return (*_equal_width(), *_groups(), *_fragments(), *_elementwise())
+
+
+def _equal_width() -> list[Setup]:
+    rows = (
+        ("1:1", 32, 32, 1480, 76.2),
+        ("1:2", 22, 44, 1296, 72.9),
+        ("1:6", 13, 78, 876, 69.1),
+        ("1:12", 9, 108, 748, 57.6),
+    )
+
+    def build(into: int, out: int) -> nn.Module:
+        pairs = [(_convolution(into, out), _convolution(out, into)) for _ in range(BLOCKS)]
+        return nn.Sequential(*(layer for pair in pairs for layer in pair))
+
+    return [
+        Setup("G1", ratio, into, lambda into=into, out=out: build(into, out), gpu, arm)  # type: ignore[misc]
+        for ratio, into, out, gpu, arm in rows
+    ]
+
+
+def _groups() -> list[Setup]:
+    rows = (
+        (1, 64, 2451, 40.0, ""),
+        (2, 90, 1725, 35.0, ""),
+        (4, 128, 1026, 32.9, ""),
+        (8, 184, 634, 27.8, "184 channels: the printed 180 do not divide into 8 groups"),
+    )
+
+    def build(groups: int, width: int) -> nn.Module:
+        return nn.Sequential(*(_convolution(width, width, groups=groups) for _ in range(BLOCKS)))
+
+    return [
+        Setup("G2", f"{g} groups", width, lambda g=g, w=width: build(g, w), gpu, arm, note)  # type: ignore[misc]
+        for g, width, gpu, arm, note in rows
+    ]
+
+
+def _fragments() -> list[Setup]:
+    rows = (
+        ("1 fragment", 1, False, 2446, 40.2),
+        ("2 in series", 2, False, 1790, 38.6),
+        ("4 in series", 4, False, 752, 38.4),
+        ("2 in parallel", 2, True, 1537, 33.4),
+        ("4 in parallel", 4, True, 691, 35.0),
+    )
+
+    def build(number: int, parallel: bool) -> nn.Module:
+        width = fragment_width(number)
+        blocks: list[nn.Module] = []
+        for _ in range(BLOCKS):
+            parts: list[nn.Module] = [_convolution(width, width) for _ in range(number)]
+            blocks.append(Parallel(parts) if parallel else nn.Sequential(*parts))
+        return nn.Sequential(*blocks)
+
+    return [
+        Setup("G3", label, fragment_width(k), lambda k=k, p=p: build(k, p), gpu, arm)  # type: ignore[misc]
+        for label, k, p, gpu, arm in rows
+    ]
+
+
+def fragment_width(number: int, width: int = 64) -> int:
+    """Channels of `number` convolutions that together cost what one of `width` does."""
+    return round(width / math.sqrt(number))
+
+
+def _elementwise() -> list[Setup]:
+    rows = (
+        ("ReLU and shortcut", True, True, 2427, 56.7),
+        ("ReLU", True, False, 2647, 61.9),
+        ("shortcut", False, True, 2672, 57.3),
+        ("neither", False, False, 2842, 66.3),
+    )
+
+    def build(relu: bool, shortcut: bool) -> nn.Module:
+        units = (Bottleneck(32, relu=relu, shortcut=shortcut) for _ in range(BLOCKS))
+        return nn.Sequential(*units)
+
+    return [
+        Setup("G4", label, 32, lambda r=r, s=s: build(r, s), gpu, arm)  # type: ignore[misc]
+        for label, r, s, gpu, arm in rows
+    ]
