@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError, SpaceError
-from nas.execution import WorkerProcess
+from nas.execution import CrashError, StoppedError, WorkerProcess
 from nas.limits import limits_of, objective_of
 from nas.names import load_object, resolve
 from nas.objective import Objective
@@ -63,7 +63,7 @@ class Parts:
     yardstick: Architecture | None
     target: str
     table: Table | None
-    resolved: Mapping[str, Option]
+    resolved: Mapping[str, Any]
 
 
 def compose_parts(settings: Settings) -> Parts:
@@ -80,18 +80,19 @@ def compose_parts(settings: Settings) -> Parts:
     space = make_space(settings.space, **given)
     named = partial(resolve, input=space.input, classes=space.classes, folder=settings.study.folder)
     limits = limits_of(settings, named)
-    reference = named(settings.objective.reference) if table is None else None
-    compared = [x.network for x in limits if x.quantity == "latency" and x.network]
     objective = objective_of(settings, limits)
+    measures = table is None or (objective.needs_latency and not table.has_latency)
+    reference = named(settings.objective.reference) if measures else None
+    compared = [x.network for x in limits if x.quantity == "latency" and x.network]
     return Parts(
         settings=settings,
         facts=facts,
         space=space,
         start=tuple(_encoded(space, name, named(name)) for name in settings.space.start_from),
         objective=objective,
-        reference=reference,
+        reference=reference if table is None else None,
         yardstick=named(compared[0]) if compared else reference,
-        target=_target(settings) if table is None or objective.needs_latency else "table",
+        target=_target(settings) if measures else "table",
         table=table,
         resolved=resolved,
     )
@@ -117,14 +118,20 @@ def _looked_up(settings: Settings) -> Facts:
     )
 
 
-def _trained(settings: Settings) -> tuple[Facts, dict[str, Option]]:
+def _trained(settings: Settings) -> tuple[Facts, dict[str, Any]]:
     from nas.data import load
     from nas.training import resolve as resolve_training
 
     data = load(settings.data)
     facts = Facts(data.name, data.hash, data.input, data.classes, len(data.validation))
     training = resolve_training(settings.training)
-    return facts, {"training.device": training.device, "training.threads": training.threads}
+    # Whatever was found out by looking at this machine is kept with the study.
+    found = {
+        name: value
+        for name, value in asdict(training).items()
+        if name in ("device", "threads") or value != getattr(settings.training, name)
+    }
+    return facts, found
 
 
 def make_space(settings: SpaceSettings, **given: Any) -> SearchSpace:
@@ -189,16 +196,21 @@ def make_examiner(
     assert instrument is not None  # without a table latency is always measured
 
     def evaluate(architecture: Architecture, genes: object, report: Report) -> Evaluation:
+        try:
+            return train(architecture, report)
+        except CrashError:
+            # A signal to the whole group ends the child first: that is no fault of the candidate.
+            if stop():
+                raise StoppedError("training: given up because the study is to stop") from None
+            raise
+
+    def train(architecture: Architecture, report: Report) -> Evaluation:
         found: Evaluation = worker.run(
             evaluate_full,
             {
                 "architecture": architecture,
                 "data": parts.settings.data,
-                "training": replace(
-                    parts.settings.training,
-                    device=str(parts.resolved["training.device"]),
-                    threads=int(parts.resolved["training.threads"]),
-                ),
+                "training": replace(parts.settings.training, **parts.resolved),
                 "seed": seed_of(parts.settings.study.seed, architecture.fingerprint),
                 "weights": weights_path(checkpoints, architecture),
             },

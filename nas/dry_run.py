@@ -16,12 +16,12 @@ from nas.execution import WorkerProcess
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
 from nas.result import DryRun
-from nas.session import instrument_of
+from nas.running import instrument_of
 from nas.settings import Settings
 from nas.space import Genes
+from nas.study.best import KEPT
 from nas.study.candidates import Examiner
 from nas.study.folder import check_folder
-from nas.study.weights import KEPT
 
 DRAWS = 100
 MEASURED = 20
@@ -58,7 +58,7 @@ def dry_run(settings: Settings) -> DryRun:
         goal=parts.objective.goal,
         limits=tuple(limit.sentence for limit in parts.objective.limits),
         draws=len(draws),
-        kept=round(kept),
+        kept=kept,
         checked=tuple(limit.sentence for limit in parts.objective.limits),
         seconds_per_candidate=seconds,
         hours=hours,
@@ -80,7 +80,7 @@ def _draw(parts: Parts) -> list[tuple[Genes, Architecture]]:
 
 def _limits_kept(
     objective: Objective, examiner: Examiner, draws: list[tuple[Genes, Architecture]]
-) -> tuple[float, dict[str, float], float]:
+) -> tuple[int, dict[str, float], float]:
     """How many draws keep every limit, the least violation of each limit, seconds per measuring."""
     least: dict[str, float] = {}
     light: list[tuple[Genes, Architecture, Costs]] = []
@@ -96,7 +96,7 @@ def _limits_kept(
         if objective.keeps(_note(objective, least, architecture, costs, latency)):
             kept += 1
     seconds = (time.perf_counter() - start) / len(probed)
-    return kept / len(probed) * len(light), least, seconds
+    return math.ceil(kept / len(probed) * len(light)), least, seconds
 
 
 def _note(

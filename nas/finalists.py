@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from nas.composition import Parts, weights_path
-from nas.execution import WorkerProcess
-from nas.objective import noise_of, rank
+from nas.errors import NasError
+from nas.execution import StoppedError, WorkerProcess
 from nas.outcome import Outcome
-from nas.pareto import front
 from nas.result import Finalist, SearchResult
 from nas.settings import DataSettings
+from nas.study.best import best_of, noise_among
 from nas.study.loop import Stopped
+from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 
 SHOWN = 3
@@ -26,12 +27,12 @@ def finalists(
     *,
     reference: Outcome | None,
     worker: WorkerProcess | None,
-    seconds: Callable[[], float],
-    signal: int | None,
-    problems: tuple[str, ...] = (),
+    signals: StopSignals,
 ) -> SearchResult:
-    """What the study found. Test images are seen here for the first time, if there is a `worker`
-    to see them.
+    """What the study found, but for its time.
+
+    Test images are seen here for the first time, if there is a `worker` to see them; a signal gives
+    that up, and what fails on the way is a problem, not the end.
     """
     evaluated = [
         (trial.number, trial.outcome)
@@ -39,21 +40,26 @@ def finalists(
         if trial.outcome is not None and trial.outcome.kind == "evaluated"
     ]
     noise = noise_among(evaluated, parts.facts.validation_images)
-    best = best_of(parts, evaluated, noise=noise)
-    tested = _Tested(parts.settings.data, storage.path / "checkpoints", worker)
+    best = best_of(parts.objective, evaluated, noise=noise)
+    if parts.objective.name != "pareto":
+        best = best[:SHOWN]
+    tested = _Tested(parts.settings.data, storage.path / "checkpoints", worker, signals.stop)
+    winners = tuple(Finalist(f"trial {n}", n, o, tested.accuracy(o)) for n, o in best)
+    shown = None if reference is None else _finalist_reference(parts, reference, tested)
+    baseline = tested.baseline()
     return SearchResult(
         study=storage.name,
         folder=str(storage.path),
         counts=stopped.counts,
         reason=stopped.reason,
         message=stopped.message,
-        winners=tuple(Finalist(f"trial {n}", n, o, tested.accuracy(o)) for n, o in best),
-        reference=None if reference is None else _finalist_reference(parts, reference, tested),
-        baseline=tested.baseline(),
+        winners=winners,
+        reference=shown,
+        baseline=baseline,
         noise=noise,
-        seconds=seconds(),
-        signal=signal,
-        problems=problems,
+        seconds=0.0,
+        signal=signals.number,
+        problems=tuple(tested.problems),
     )
 
 
@@ -62,55 +68,46 @@ def _finalist_reference(parts: Parts, reference: Outcome, tested: _Tested) -> Fi
     return Finalist(name, None, reference, tested.accuracy(reference))
 
 
-def noise_among(evaluated: list[tuple[int, Outcome]], images: int) -> float:
-    """The standard error of the best feasible validation accuracy."""
-    accuracies = [o.evaluation.accuracy for _, o in evaluated if o.feasible and o.evaluation]
-    return noise_of(max(accuracies, default=0.0), images)
-
-
-def best_of(
-    parts: Parts, evaluated: list[tuple[int, Outcome]], *, noise: float
-) -> list[tuple[int, Outcome]]:
-    """The best three, or the whole front of the pareto objective by falling accuracy."""
-    objective = parts.objective
-    if objective.name == "constrained":
-        return rank(evaluated, noise=noise)[:SHOWN]
-    values = [
-        objective.values(outcome, chance=parts.facts.chance, unmeasured_ms=0.0)
-        for _, outcome in evaluated
-    ]
-    feasible = [i for i, (_, outcome) in enumerate(evaluated) if outcome.feasible]
-    if objective.name == "weighted":
-        order = sorted(feasible, key=lambda i: values[i][0], reverse=True)[:SHOWN]
-        return [evaluated[i] for i in order]
-    kept = front([values[i] for i in feasible], objective.directions)
-    order = sorted((feasible[i] for i in kept), key=lambda i: -values[i][0])
-    return [evaluated[i] for i in order]
-
-
 class _Tested:
     """Test accuracies, computed where the training was."""
 
-    def __init__(self, data: DataSettings, checkpoints: Path, worker: WorkerProcess | None) -> None:
+    def __init__(
+        self,
+        data: DataSettings,
+        checkpoints: Path,
+        worker: WorkerProcess | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.problems: list[str] = []
         self._data = data
         self._checkpoints = checkpoints
         self._worker = worker
+        self._stop = stop
 
     def accuracy(self, outcome: Outcome) -> float | None:
         weights = weights_path(self._checkpoints, outcome.architecture)
-        if self._worker is None or not weights.exists():
+        if not weights.exists():
             return None
         arguments = {
             "architecture": outcome.architecture,
             "weights": weights,
             "data": self._data,
         }
-        return float(self._worker.run(_test, arguments))
+        return self._run(_test, arguments)
 
     def baseline(self) -> float | None:
-        if self._worker is None:
+        return self._run(_baseline, {"data": self._data})
+
+    def _run(self, task: Callable[..., float], arguments: dict[str, Any]) -> float | None:
+        if self._worker is None or self._stop():
             return None
-        return float(self._worker.run(_baseline, {"data": self._data}))
+        try:
+            return float(self._worker.run(task, arguments, stop=self._stop))
+        except StoppedError:
+            return None
+        except NasError as error:
+            self.problems.append(str(error))
+            return None
 
 
 def _test(*, report: Callable[..., None], **arguments: Any) -> float:

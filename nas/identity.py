@@ -19,9 +19,15 @@ def facts_of(parts: Parts) -> dict[str, Any]:
         "nas.data": parts.facts.hash,
         "nas.target": parts.target,
         "nas.resolved": dict(parts.resolved),
-        "nas.limits": [limit.sentence for limit in parts.objective.limits],
+        "nas.limits": sentences(parts),
         "nas.goal": parts.objective.goal,
     }
+
+
+def sentences(parts: Parts) -> list[str]:
+    """The limits in words, those that only weigh among them."""
+    soft = [f"{limit.sentence} (weighed)" for limit in parts.objective.soft]
+    return [*(limit.sentence for limit in parts.objective.limits), *soft]
 
 
 def check_same(storage: StudyStorage, facts: Mapping[str, Any]) -> None:
@@ -52,7 +58,7 @@ def info_of(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool)
         folder=str(storage.path),
         settings=parts.settings.to_json(),
         goal=parts.objective.goal,
-        limits=tuple(limit.sentence for limit in parts.objective.limits),
+        limits=tuple(sentences(parts)),
         target=parts.target,
         data=parts.facts.name,
         space=parts.space.name,
@@ -60,4 +66,5 @@ def info_of(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool)
         resumed=resumed,
         command=command,
         identity=storage.get("nas.identity") or "",
+        data_hash=parts.facts.hash,
     )

@@ -16,6 +16,9 @@ from nas.outcome import Costs, Latency, Outcome
 Quantity = Literal["latency", "multiply_adds", "parameters"]
 Direction = Literal["minimize", "maximize"]
 
+UNKNOWN = 1.0
+"""The constraint told where a limit is not known: as if exceeded by a factor of e."""
+
 LATENCY_FLOOR = 1.025
 """Two networks whose measured ratio is within 2.5 % are equally fast: copies of one network in one
 process differ by 1-3 %."""
@@ -119,6 +122,13 @@ class Objective:
         """Whether every limit is known and kept."""
         return len(violations) == len(self.limits) and all(v <= 0 for v in violations.values())
 
+    def constraint(self, outcome: Outcome) -> float:
+        """The one constraint Optuna is told: the worst violation, above 0 exactly where the
+        candidate is not feasible (also where a limit could not be known).
+        """
+        worst = max(outcome.violations.values(), default=0.0)
+        return worst if worst > 0 or self.keeps(outcome.violations) else UNKNOWN
+
     def values(self, outcome: Outcome, *, chance: float, unmeasured_ms: float) -> tuple[float, ...]:
         """What Optuna is told, also of a refused candidate: the objectives that are known as they
         are, accuracy by chance where nothing was trained, an unmeasured latency as `unmeasured_ms`
@@ -128,7 +138,7 @@ class Objective:
         if self.name == "constrained":
             return (accuracy,)
         if self.name == "weighted":
-            return (accuracy * self._weight(outcome),)
+            return (accuracy * self._weight(outcome, unmeasured_ms),)
         costs = outcome.costs
         known = {
             "accuracy": accuracy,
@@ -138,21 +148,16 @@ class Objective:
         }
         return tuple(known[quantity] for quantity in self.quantities)
 
-    def _weight(self, outcome: Outcome) -> float:
+    def _weight(self, outcome: Outcome, unmeasured_ms: float) -> float:
         weight = 1.0
         for limit, exponent in zip(self.soft, self.exponents, strict=True):
-            if limit.quantity == "latency" and outcome.latency is None:
-                weight *= 2.0**exponent
-            elif limit.quantity == "latency" and limit.bound is None:
-                assert outcome.latency is not None
-                weight *= outcome.latency.ratio**exponent
+            if limit.quantity != "latency":
+                share = getattr(outcome.costs, limit.quantity) / (limit.bound or 1.0)
+            elif limit.bound is None:
+                share = outcome.latency.ratio if outcome.latency else 2.0
             else:
-                value = (
-                    outcome.latency.ms
-                    if limit.quantity == "latency" and outcome.latency
-                    else getattr(outcome.costs, limit.quantity)
-                )
-                weight *= (value / (limit.bound or 1.0)) ** exponent
+                share = (outcome.latency.ms if outcome.latency else unmeasured_ms) / limit.bound
+            weight *= share**exponent
         return float(weight)
 
 

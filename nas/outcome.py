@@ -139,8 +139,8 @@ class Outcome:
 
     `violations` is ln(value / limit) per limit that is known, above 0 where it is broken;
     `feasible` means that every limit is known and kept. `repeats` is the number of the trial a
-    repeated one was answered from. `seconds` says where the time went, by stage: counting,
-    measuring, training.
+    repeated one was answered from. `failure` is the kind of a failure: its stage and
+    error. `seconds` says where the time went, by stage: counting, measuring, training.
     """
 
     kind: OutcomeKind
@@ -151,6 +151,7 @@ class Outcome:
     violations: dict[str, float] = field(default_factory=dict)
     feasible: bool = False
     reason: str = ""
+    failure: str = ""
     repeats: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -165,6 +166,7 @@ class Outcome:
             "violations": dict(self.violations),
             "feasible": self.feasible,
             "reason": self.reason,
+            "failure": self.failure,
             "repeats": self.repeats,
             "seconds": dict(self.seconds),
         }

@@ -52,8 +52,8 @@ class SearchResult:
 class StudyStatus:
     """One study as `nas status` shows it.
 
-    `state` is live, stopped or finished; `best` the best feasible outcome so far; `driver` names
-    host and pid of the process that drives a live study.
+    `state` is live, stopped, finished, or damaged (then `goal` says why); `best` the best feasible
+    outcome so far; `driver` names host and pid of the process that drives a live study.
     """
 
     name: str

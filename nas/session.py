@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from nas.composition import UNMEASURED_MS, Parts, compose_parts, make_examiner
+from nas.composition import Parts, compose_parts
 from nas.errors import SettingsError, StudyError
-from nas.events import Counts, Listener
-from nas.execution import StoppedError, WorkerProcess
-from nas.finalists import finalists
-from nas.identity import check_same, facts_of, info_of
-from nas.outcome import Outcome
+from nas.events import Listener
+from nas.identity import check_same, facts_of
 from nas.result import SearchResult
+from nas.running import run
 from nas.settings import Settings
 from nas.settings.compose import compose, override
 from nas.settings.stored import changes_meaning, read, write
-from nas.study.candidates import Examiner
 from nas.study.folder import DriverLock, check_folder, next_name
-from nas.study.log import EventLog
-from nas.study.loop import Budget, Stopped, StudyLoop
-from nas.study.proposals import Proposer
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
-from nas.study.weights import BestWeights
 
 if TYPE_CHECKING:
-    from nas.latency.instrument import Instrument
-    from nas.tracking import MlflowMirror
+    pass
+
+
+NAMES_TRIED = 20
+"""As many searches started at the same moment find a name each."""
 
 
 def search(*overrides: str, config_dir: str | Path | None = None) -> SearchResult:
@@ -68,18 +66,57 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
     with StopSignals() as signals:
         parts = compose_parts(settings)
         space = settings.space.name if settings.space.source is None else parts.space.name
-        name = name or next_name(folder, f"{parts.facts.name}-{space}")
-        settings = replace(settings, study=replace(settings.study, name=name))
-        parts = replace(parts, settings=settings)
-        storage = StudyStorage.create(
-            folder / name,
-            parts.objective.directions,
-            {**facts_of(parts), "nas.command": command, "nas.identity": uuid4().hex},
-            fill=lambda made: write(settings, made / "settings.yaml"),
-        )
-        return _run(
-            parts, storage, command=command, listeners=listeners, signals=signals, began=began
-        )
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{parts.facts.name}-{space}").strip("-.")
+        storage = _created(parts, name, stem or "study", command=command)
+        parts = replace(parts, settings=read(storage.path / "settings.yaml"))
+        with _driving(storage):
+            return run(
+                parts, storage, command=command, listeners=listeners, signals=signals, began=began
+            )
+
+
+def _created(parts: Parts, name: str | None, stem: str, *, command: str) -> StudyStorage:
+    """The new study on disk; a name of ours that another search took meanwhile is counted on."""
+    folder = Path(parts.settings.study.folder)
+    for _ in range(NAMES_TRIED):
+        chosen = name or next_name(folder, stem)
+        settings = replace(parts.settings, study=replace(parts.settings.study, name=chosen))
+        try:
+            return StudyStorage.create(
+                folder / chosen,
+                parts.objective.directions,
+                {**facts_of(parts), "nas.command": command, "nas.identity": uuid4().hex},
+                fill=partial(_write_settings, settings),
+            )
+        except StudyError:
+            if name is not None or not (folder / chosen).exists():
+                raise
+    raise StudyError(
+        f"folder {folder}: a name for the study must be free; got {NAMES_TRIED} taken meanwhile; "
+        "allowed: study.name=NAME"
+    )
+
+
+def _write_settings(settings: Settings, folder: Path) -> None:
+    write(settings, folder / "settings.yaml")
+
+
+@contextmanager
+def _driving(storage: StudyStorage) -> Iterator[StudyStorage]:
+    """The study belongs to this process; what the operating system refuses becomes one message."""
+    lock = DriverLock(storage.path)
+    try:
+        lock.acquire()
+        yield storage
+    except OSError as error:
+        raise StudyError(
+            f"study {storage.name}, {error.filename or storage.path}: must be readable and "
+            f"writable; got {error.strerror or error}; what was found so far stays: mend the "
+            f"cause, then nas resume {storage.name}"
+        ) from error
+    finally:
+        storage.close()
+        lock.release()
 
 
 def resume(
@@ -99,10 +136,19 @@ def resume(
         SettingsError: an override changes what a trial means; the readable difference.
     """
     began = time.perf_counter()
-    storage = StudyStorage.open(Path(folder) / study)
+    with StopSignals() as signals, _driving(StudyStorage.open(Path(folder) / study)) as storage:
+        parts = _resumed(storage, overrides, folder=str(folder))
+        return run(
+            parts, storage, command=command, listeners=listeners, signals=signals, began=began
+        )
+
+
+def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) -> Parts:
+    """The parts of a study as it was, with what may change changed."""
+    study = storage.name
     old = read(storage.path / "settings.yaml")
     # Where the study lies is not what it was told: a folder may have been moved or renamed.
-    old = replace(old, study=replace(old.study, name=study, folder=str(folder)))
+    old = replace(old, study=replace(old.study, name=study, folder=folder))
     new = override(old, overrides) if overrides else old
     if changed := changes_meaning(old, new):
         raise SettingsError(
@@ -110,164 +156,7 @@ def resume(
             "allowed: study.trials, study.max_proposals, study.hours, tracking, execution, or a "
             "new study"
         )
-    with StopSignals() as signals:
-        parts = compose_parts(new)
-        check_same(storage, facts_of(parts))
-        parts = replace(parts, resolved=storage.get("nas.resolved") or {})
-        write(new, storage.path / "settings.yaml")
-        return _run(
-            parts, storage, command=command, listeners=listeners, signals=signals, began=began
-        )
-
-
-def _run(
-    parts: Parts,
-    storage: StudyStorage,
-    *,
-    command: str,
-    listeners: Sequence[Listener],
-    signals: StopSignals,
-    began: float,
-) -> SearchResult:
-    """Run a stored study to the end of its budget and say what it found."""
-    with ExitStack() as stack:
-        stack.callback(storage.close)
-        lock = DriverLock(storage.path)
-        lock.acquire()
-        stack.callback(lock.release)
-        log = EventLog(storage.path / "log.jsonl")
-        stack.callback(log.close)
-        mirror = _mirror(parts, storage)
-        told: list[Listener] = [log, *([mirror] if mirror else []), *listeners]
-        past = storage.records()
-        info = info_of(parts, storage, command=command, resumed=bool(past))
-        for listener in told:
-            listener.started(info, past)
-        worker = WorkerProcess()
-        stack.callback(worker.close)
-        checkpoints = storage.path / "checkpoints"
-        checkpoints.mkdir(exist_ok=True)
-        stopped, reference = Stopped("error", "", Counts()), None
-        try:
-            instrument = instrument_of(parts, stack)
-            examiner = make_examiner(parts, instrument, worker, checkpoints, stop=signals.stop)
-            reference = _reference(parts, storage, examiner, told)
-            stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
-        except StoppedError:
-            stopped = Stopped("signal", "stopped by a signal", Counts())
-        except BaseException as error:
-            stopped = Stopped("error", str(error) or type(error).__name__, Counts())
-            raise
-        finally:
-            for listener in told:
-                listener.stopped(stopped.reason, stopped.message, stopped.counts)
-        return finalists(
-            parts,
-            storage,
-            stopped,
-            reference=reference,
-            worker=None if stopped.reason == "signal" or parts.table else worker,
-            seconds=lambda: time.perf_counter() - began,
-            signal=signals.number,
-            problems=tuple(mirror.problems) if mirror else (),
-        )
-
-
-def _loop(
-    parts: Parts,
-    storage: StudyStorage,
-    examiner: Examiner,
-    reference: Outcome | None,
-    listeners: Sequence[Listener],
-    stop: Callable[[], bool],
-) -> Stopped:
-    settings = parts.settings
-    keeper = BestWeights(storage.path / "checkpoints", reference=reference)
-    for trial in storage.records():
-        keeper.add(trial)
-    measured = reference.latency if reference else None
-    loop = StudyLoop(
-        storage,
-        parts.space,
-        Proposer(
-            parts.space.genes,
-            parts.objective.directions,
-            sampler=settings.sampler,
-            seed=settings.study.seed,
-            start=parts.start,
-            past=storage.trials,
-        ),
-        examiner,
-        chance=parts.facts.chance,
-        unmeasured_ms=2 * measured.ms if measured else UNMEASURED_MS,
-        reference=reference,
-        listeners=listeners,
-        finished=keeper.add,
-        stop=stop,
-    )
-    trials = settings.study.trials
-    hours = settings.study.hours
-    return loop.run(
-        Budget(
-            trials=trials,
-            max_proposals=settings.study.max_proposals or 20 * trials,
-            seconds=None if hours is None else 3600 * hours,
-        )
-    )
-
-
-def _reference(
-    parts: Parts, storage: StudyStorage, examiner: Examiner, listeners: Sequence[Listener]
-) -> Outcome | None:
-    """The reference network, counted, measured and trained once per study."""
-    if parts.reference is None:
-        return None
-    written = storage.get("nas.reference")
-    if written is not None:
-        outcome = Outcome.from_json(written)
-    else:
-        outcome = examiner.examine(
-            parts.reference,
-            {},
-            enter=lambda stage: _tell_all(listeners, lambda one: one.stage(None, stage)),
-            report=lambda result, of: _tell_all(listeners, lambda one: one.epoch(None, result, of)),
-            refuse=False,
-        )
-        if outcome.kind == "failed":
-            raise StudyError(
-                f"the reference network {parts.settings.objective.reference}: must be measured and "
-                f"trained before candidates; got {outcome.reason}; allowed: another "
-                "objective.reference, or mend the cause"
-            )
-        storage.set("nas.reference", outcome.to_json())
-    for listener in listeners:
-        listener.reference_known(parts.settings.objective.reference, outcome)
-    return outcome
-
-
-def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) -> None:
-    for listener in listeners:
-        say(listener)
-
-
-def instrument_of(parts: Parts, stack: ExitStack) -> Instrument | None:
-    """The instrument of this study's target, closed with `stack`; None where nothing is measured.
-
-    Raises:
-        TargetError: the target cannot be used.
-    """
-    if parts.table is not None or parts.yardstick is None:
-        return None
-    from nas.latency.instrument import Instrument
-    from nas.latency.target import target_of
-
-    target = target_of(parts.settings.target)
-    return stack.enter_context(Instrument(target, reference=parts.yardstick))
-
-
-def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:
-    if not parts.settings.tracking.enabled:
-        return None
-    from nas.tracking import MlflowMirror
-
-    return MlflowMirror(parts.settings.tracking.uri, runs=storage.path.parent, study=storage.name)
+    parts = compose_parts(new)
+    check_same(storage, facts_of(parts))
+    write(new, storage.path / "settings.yaml")
+    return replace(parts, resolved=storage.get("nas.resolved") or {})

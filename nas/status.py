@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.errors import SettingsError, StudyError
 from nas.events import Counts
-from nas.objective import rank
 from nas.outcome import Outcome, TrialRecord
 from nas.result import StudyStatus
 from nas.settings.stored import read
@@ -19,8 +19,29 @@ def status(folder: Path, study: str | None = None) -> list[StudyStatus]:
     Raises:
         StudyError: no such study (the nearest names), or one that cannot be read.
     """
-    names = [study] if study is not None else studies(folder)
-    return [_status(folder / name) for name in names]
+    if study is not None:
+        return [_status(folder / study)]
+    return [_readable(folder / name) for name in studies(folder)]
+
+
+def _readable(path: Path) -> StudyStatus:
+    """The status of one of many: a damaged study must not hide the others."""
+    try:
+        return _status(path)
+    except (StudyError, SettingsError) as error:
+        return StudyStatus(
+            name=path.name,
+            folder=str(path),
+            state="damaged",
+            driver="",
+            counts=Counts(),
+            trials=0,
+            goal=str(error),
+            limits=(),
+            best=None,
+            best_trial=None,
+            reference=None,
+        )
 
 
 def _status(path: Path) -> StudyStatus:
@@ -32,7 +53,8 @@ def _status(path: Path) -> StudyStatus:
         counts = counted(records)
         holder = driver(path)
         finished = counts.evaluated >= settings.study.trials
-        best_trial, best = _best(records)
+        best_trial = next(iter(storage.get("nas.best") or ()), None)
+        best = None if best_trial is None else records[best_trial].outcome
         return StudyStatus(
             name=storage.name,
             folder=str(path),
@@ -59,9 +81,3 @@ def counted(records: list[TrialRecord]) -> Counts:
         repeated=kinds.count("repeated"),
         failed=kinds.count("failed"),
     )
-
-
-def _best(records: list[TrialRecord]) -> tuple[int | None, Outcome | None]:
-    outcomes = [(r.number, r.outcome) for r in records if r.outcome is not None]
-    ranked = rank(outcomes, noise=0.0)
-    return ranked[0] if ranked else (None, None)

@@ -29,11 +29,19 @@ LAYERS = (
     ("nas.network", "nas.objective", "nas.result"),
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
-    ("nas.evaluation", "nas.samplers", "nas.execution"),
+    ("nas.evaluation", "nas.samplers", "nas.execution", "nas.guideline_networks"),
     ("nas.study",),
-    ("nas.status", "nas.names", "nas.tracking", "nas.report", "nas.export", "nas.counted"),
+    (
+        "nas.status",
+        "nas.names",
+        "nas.tracking",
+        "nas.report",
+        "nas.export",
+        "nas.counted",
+        "nas.guidelines",
+    ),
     ("nas.limits", "nas.composition"),
-    ("nas.finalists", "nas.identity", "nas.session", "nas.dry_run"),
+    ("nas.finalists", "nas.identity", "nas.running", "nas.session", "nas.dry_run"),
     ("nas.tables", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
 )
 """The table of layers: a room imports rooms of its own line and of the lines above it."""

@@ -47,6 +47,11 @@ class Table:
     rows: Mapping[str, Mapping[str, Any]]
     genes: tuple[str, ...] | None = None
 
+    @property
+    def has_latency(self) -> bool:
+        """Whether every row gives a latency."""
+        return all(row.get("latency_ms") is not None for row in self.rows.values())
+
     @classmethod
     def load(cls, path: Path) -> Table:
         """The table in a file.

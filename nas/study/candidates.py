@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nas.architecture import Architecture
-from nas.errors import MemoryRanOutError, StudyError, TargetError
+from nas.errors import DataError, MemoryRanOutError, SettingsError, StudyError, TargetError
 from nas.events import Stage
 from nas.execution import CrashError, StoppedError
 from nas.objective import Objective
@@ -56,6 +56,7 @@ class Examiner:
         Raises:
             StoppedError: the study is to stop.
             TargetError: the device cannot be used; no fault of the candidate.
+            SettingsError, DataError: nor is a setting that cannot work, or images that are gone.
             StudyError: the study cannot be written.
         """
         found = _Findings(architecture)
@@ -70,11 +71,12 @@ class Examiner:
                 return found.outcome("refused", self.objective, reason)
             with found.stage("training", enter):
                 found.evaluation = self._evaluate(architecture, genes, report)
-        except (StoppedError, TargetError, StudyError):
+        except (StoppedError, TargetError, StudyError, SettingsError, DataError):
             raise
         except Exception as error:
             # Whatever else goes wrong is this candidate's end, not the study's: it is written
             # down with its reason, and five of a kind in a row stop the study.
+            found.failure = f"{found.at}: {type(error).__name__}"
             return found.outcome("failed", self.objective, f"{found.at}: {_words(error)}")
         return found.outcome("evaluated", self.objective, "")
 
@@ -107,6 +109,7 @@ class _Findings:
     latency: Latency | None = None
     evaluation: Evaluation | None = None
     at: Stage = "counting"
+    failure: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -130,6 +133,7 @@ class _Findings:
             violations=violations,
             feasible=kind != "failed" and objective.keeps(violations),
             reason=reason,
+            failure=self.failure,
             seconds=self.seconds,
         )
 

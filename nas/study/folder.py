@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def studies(folder: Path) -> list[str]:
 
 def next_name(folder: Path, stem: str) -> str:
     """`stem`-NNN with the next free number: the same command twice is two studies."""
-    taken = [p.name.rpartition("-")[2] for p in folder.glob(f"{stem}-*")]
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    taken = [name.rpartition("-")[2] for name in names if name.startswith(f"{stem}-")]
     return f"{stem}-{max((int(t) for t in taken if t.isdigit()), default=0) + 1:03d}"
 
 
@@ -79,15 +81,13 @@ class DriverLock:
             StudyError: another process is; its host and pid.
         """
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._file):
             self.release()
             raise StudyError(
                 f"study {self._path.parent.name}: one driver at a time; got a second, while "
                 f"{driver(self._path.parent) or 'another process'} runs it; allowed: wait for it, "
                 "or stop it first"
-            ) from None
+            )
         os.ftruncate(self._file, 0)
         os.write(self._file, json.dumps([socket.gethostname(), os.getpid()]).encode())
 
@@ -96,6 +96,18 @@ class DriverLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _locked(file: int) -> bool:
+    """Whether the lock could be had; `nas status` may hold it for a moment."""
+    for _ in range(10):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def driver(path: Path) -> str:

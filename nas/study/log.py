@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -12,19 +13,29 @@ from nas.outcome import EpochResult, Outcome, TrialRecord
 
 
 class EventLog:
-    """A listener that appends to a file; a line is whole or is not there."""
+    """A listener that appends to a file.
+
+    It never raises: what could not be written is told once, in `problems`; the study goes on.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.problems: list[str] = []
+        self._path = path
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _write(self, event: str, **fields: Any) -> None:
         line = json.dumps({"time": round(time.time(), 3), "event": event, **fields})
-        self._file.write(line + "\n")
-        self._file.flush()
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            if not self.problems:
+                self.problems.append(f"{self._path}: could not be written to; got {error}")
 
     def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
         """See `nas.events.Listener`."""

@@ -77,8 +77,8 @@ class StudyLoop:
         self._memory: dict[str, tuple[int, Outcome]] = {}
         self._distinct: set[tuple[object, ...]] = set()
         self._running: list[TrialRecord] = []
-        self._failures: list[str] = []
-        self._spent = 0.0
+        self._failures: list[Outcome] = []
+        self._spent = sum(reference.seconds.values()) if reference else 0.0
         self.counts = Counts()
         for trial in storage.records():
             self._distinct.add(tuple(trial.genes.values()))
@@ -93,7 +93,8 @@ class StudyLoop:
         self._memory.setdefault(trial.architecture.fingerprint, (trial.number, outcome))
         kind = outcome.kind
         self.counts = replace(self.counts, **{kind: getattr(self.counts, kind) + 1})
-        self._spent += (trial.finished or trial.started) - trial.started
+        # Not from start to end: a study that lay for a weekend spent nothing on it.
+        self._spent += sum(outcome.seconds.values())
 
     def run(self, budget: Budget) -> Stopped:
         """Go on until the budget is used or something ends the study.
@@ -118,10 +119,10 @@ class StudyLoop:
         if self.counts.evaluated >= budget.trials:
             return Stopped("finished", "", self.counts)
         streak = self._failures[-FAILURES_IN_A_ROW:]
-        if len(streak) == FAILURES_IN_A_ROW and len({_kind(reason) for reason in streak}) == 1:
+        if len(streak) == FAILURES_IN_A_ROW and len({one.failure for one in streak}) == 1:
             return Stopped(
                 "failures",
-                f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1]}",
+                f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1].reason}",
                 self.counts,
             )
         if self.counts.proposals >= budget.max_proposals:
@@ -158,7 +159,7 @@ class StudyLoop:
         finished = self._tell(trial.number, outcome)
         self._remember(finished)
         if outcome.kind == "failed":
-            self._failures.append(outcome.reason)
+            self._failures.append(outcome)
         elif outcome.kind == "evaluated":
             self._failures.clear()
         self._finished(finished)
@@ -179,7 +180,7 @@ class StudyLoop:
             )
         reference = self._reference
         if reference is not None and reference.architecture.fingerprint == fingerprint:
-            return None if reference.kind != "evaluated" else self._as_candidate(reference)
+            return self._as_candidate(reference)
         return None
 
     def _as_candidate(self, reference: Outcome) -> Outcome:
@@ -206,15 +207,17 @@ class StudyLoop:
         return self._examiner.examine(trial.architecture, trial.genes, enter=enter, report=report)
 
     def _tell(self, number: int, outcome: Outcome) -> TrialRecord:
-        values = self._examiner.objective.values(
-            outcome, chance=self._chance, unmeasured_ms=self._unmeasured_ms
-        )
         # COMPLETE, not PRUNED: NSGA-II, NSGA-III and the Gaussian process read no other state, and
         # would never learn where the limits are. A repeat is told as what it repeats.
         failed = outcome.kind == "failed" or _repeats_failure(outcome, self._memory)
         state = TrialState.FAIL if failed else TrialState.COMPLETE
-        told = None if failed else values
-        violation = max(outcome.violations.values(), default=0.0)
+        objective = self._examiner.objective
+        told = (
+            None
+            if failed
+            else objective.values(outcome, chance=self._chance, unmeasured_ms=self._unmeasured_ms)
+        )
+        violation = objective.constraint(outcome)
         finished = self._storage.tell(number, state, told, violation)
         self._proposer.tell(number, state, told, violation)
         return finished
@@ -225,8 +228,3 @@ def _repeats_failure(outcome: Outcome, memory: dict[str, tuple[int, Outcome]]) -
         return False
     _, known = memory[outcome.architecture.fingerprint]
     return known.kind == "failed"
-
-
-def _kind(reason: str) -> str:
-    """Two failures are of one kind if stage and error agree; numbers behind them may differ."""
-    return ":".join(reason.split(":")[:2])

@@ -24,16 +24,14 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._catch)
+                # nohup, or a program that wants none of it: a study under it goes on.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._catch)
         return self
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self.number = number
         self._restore()
-        if self._before.get(number) is signal.SIG_IGN:
-            # nohup, or a program that wants none of it: a study under it goes on.
-            self.number = None
-            return
         if number == signal.SIGINT:
             # Python's own handler would raise in the middle of a write.
             signal.signal(signal.SIGINT, signal.SIG_DFL)

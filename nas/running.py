@@ -1,0 +1,200 @@
+"""A stored study run to the end of its budget: listeners, reference, loop, finalists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nas.composition import UNMEASURED_MS, Parts, make_examiner
+from nas.errors import StudyError
+from nas.events import Counts, Listener
+from nas.execution import StoppedError, WorkerProcess
+from nas.finalists import finalists
+from nas.identity import info_of
+from nas.outcome import Outcome
+from nas.result import SearchResult
+from nas.status import counted
+from nas.study.best import BestKeeper
+from nas.study.candidates import Examiner
+from nas.study.log import EventLog
+from nas.study.loop import Budget, Stopped, StudyLoop
+from nas.study.proposals import Proposer
+from nas.study.signals import StopSignals
+from nas.study.storage import StudyStorage
+
+if TYPE_CHECKING:
+    from nas.latency.instrument import Instrument
+    from nas.tracking import MlflowMirror
+
+
+def run(
+    parts: Parts,
+    storage: StudyStorage,
+    *,
+    command: str,
+    listeners: Sequence[Listener],
+    signals: StopSignals,
+    began: float,
+) -> SearchResult:
+    """Run a stored study to the end of its budget and say what it found."""
+    with ExitStack() as stack:
+        log = EventLog(storage.path / "log.jsonl")
+        stack.callback(log.close)
+        mirror = _mirror(parts, storage)
+        told: list[Listener] = [log, *([mirror] if mirror else []), *listeners]
+        past = storage.records()
+        info = info_of(parts, storage, command=command, resumed=bool(past))
+        _tell_all(told, lambda one: one.started(info, past))
+        worker = WorkerProcess()
+        stack.callback(worker.close)
+        checkpoints = storage.path / "checkpoints"
+        checkpoints.mkdir(exist_ok=True)
+        stopped, reference = Stopped("error", "", Counts()), None
+        try:
+            instrument = instrument_of(parts, stack)
+            examiner = make_examiner(parts, instrument, worker, checkpoints, stop=signals.stop)
+            reference = _reference(parts, storage, examiner, told)
+            stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
+        except StoppedError:
+            stopped = Stopped("signal", "stopped by a signal", _counts(storage))
+        except BaseException as error:
+            stopped = Stopped("error", str(error) or type(error).__name__, _counts(storage))
+            raise
+        finally:
+            _tell_all(
+                told, lambda one: one.stopped(stopped.reason, stopped.message, stopped.counts)
+            )
+        found = finalists(
+            parts,
+            storage,
+            stopped,
+            reference=reference,
+            worker=None if stopped.reason == "signal" or parts.table else worker,
+            signals=signals,
+        )
+        if mirror and found.signal is None:
+            mirror.conclude(found.winners, found.reference)
+        return replace(
+            found,
+            problems=(*found.problems, *log.problems, *(mirror.problems if mirror else ())),
+            seconds=time.perf_counter() - began,
+        )
+
+
+def _counts(storage: StudyStorage) -> Counts:
+    """What a study that broke off has; nothing is known where it cannot even be read."""
+    try:
+        return counted(storage.records())
+    except StudyError:
+        return Counts()
+
+
+def _loop(
+    parts: Parts,
+    storage: StudyStorage,
+    examiner: Examiner,
+    reference: Outcome | None,
+    listeners: Sequence[Listener],
+    stop: Callable[[], bool],
+) -> Stopped:
+    settings = parts.settings
+    keeper = BestKeeper(
+        objective=parts.objective,
+        images=parts.facts.validation_images,
+        folder=storage.path / "checkpoints",
+        reference=reference.architecture.fingerprint if reference else "",
+        told=lambda numbers: storage.set("nas.best", numbers),
+    )
+    keeper.take(storage.records())
+    measured = reference.latency if reference else None
+    loop = StudyLoop(
+        storage,
+        parts.space,
+        Proposer(
+            parts.space.genes,
+            parts.objective.directions,
+            sampler=settings.sampler,
+            seed=settings.study.seed,
+            start=parts.start,
+            past=storage.trials,
+        ),
+        examiner,
+        chance=parts.facts.chance,
+        unmeasured_ms=2 * measured.ms if measured else UNMEASURED_MS,
+        reference=reference,
+        listeners=listeners,
+        finished=keeper.add,
+        stop=stop,
+    )
+    trials = settings.study.trials
+    hours = settings.study.hours
+    return loop.run(
+        Budget(
+            trials=trials,
+            max_proposals=settings.study.max_proposals or 20 * trials,
+            seconds=None if hours is None else 3600 * hours,
+        )
+    )
+
+
+def _reference(
+    parts: Parts, storage: StudyStorage, examiner: Examiner, listeners: Sequence[Listener]
+) -> Outcome | None:
+    """The reference network, counted, measured and trained once per study."""
+    if parts.reference is None:
+        return None
+    written = storage.get("nas.reference")
+    if written is not None:
+        outcome = Outcome.from_json(written)
+    else:
+        outcome = examiner.examine(
+            parts.reference,
+            {},
+            enter=lambda stage: _tell_all(listeners, lambda one: one.stage(None, stage)),
+            report=lambda result, of: _tell_all(listeners, lambda one: one.epoch(None, result, of)),
+            refuse=False,
+        )
+        if outcome.kind == "failed":
+            raise StudyError(
+                f"the reference network {parts.settings.objective.reference}: must be measured and "
+                f"trained before candidates; got {outcome.reason}; allowed: another "
+                "objective.reference, or mend the cause"
+            )
+        storage.set("nas.reference", outcome.to_json())
+    for listener in listeners:
+        listener.reference_known(parts.settings.objective.reference, outcome)
+    return outcome
+
+
+def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) -> None:
+    """Tell every listener, also those behind one that breaks its promise not to raise."""
+    with ExitStack() as stack:
+        for listener in reversed(listeners):
+            stack.callback(say, listener)
+
+
+def instrument_of(parts: Parts, stack: ExitStack) -> Instrument | None:
+    """The instrument of this study's target, closed with `stack`; None where nothing is measured.
+
+    Raises:
+        TargetError: the target cannot be used.
+    """
+    if parts.yardstick is None:
+        return None
+    from nas.latency.instrument import Instrument
+    from nas.latency.target import target_of
+
+    target = target_of(parts.settings.target)
+    statistic = parts.settings.objective.latency_statistic
+    return stack.enter_context(Instrument(target, reference=parts.yardstick, statistic=statistic))
+
+
+def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:
+    if not parts.settings.tracking.enabled:
+        return None
+    from nas.tracking import MlflowMirror
+
+    return MlflowMirror(parts.settings.tracking.uri, runs=storage.path.parent, study=storage.name)

@@ -1,0 +1,85 @@
+"""Which trials are the best: one rule for the final table, the status and the kept weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.objective import Objective, noise_of, rank
+from nas.outcome import Outcome, TrialRecord
+from nas.pareto import front
+
+KEPT = 10
+"""As many candidates keep their weights beside the best and the reference network: a thousand would
+fill a disk, and only finalists are ever looked at again."""
+
+Trials = list[tuple[int, Outcome]]
+
+
+def noise_among(evaluated: Trials, images: int) -> float:
+    """The standard error of the best feasible validation accuracy."""
+    accuracies = [o.evaluation.accuracy for _, o in evaluated if o.feasible and o.evaluation]
+    return noise_of(max(accuracies, default=0.0), images)
+
+
+def best_of(objective: Objective, evaluated: Trials, *, noise: float) -> Trials:
+    """Feasible evaluated trials, the best first; of the pareto objective only the front.
+
+    Equal accuracy within `noise`: the lower latency, then fewer multiply-adds.
+    """
+    if objective.name == "constrained":
+        return rank(evaluated, noise=noise)
+    feasible = [(n, o) for n, o in evaluated if o.kind == "evaluated" and o.feasible]
+    values = [objective.values(o, chance=0.0, unmeasured_ms=0.0) for _, o in feasible]
+    if objective.name == "weighted":
+        indices = range(len(feasible))
+    else:
+        indices = front(values, objective.directions)  # type: ignore[assignment]
+    return [feasible[i] for i in sorted(indices, key=lambda i: -values[i][0])]
+
+
+@dataclass
+class BestKeeper:
+    """Is shown every finished trial, tells who is best, removes the weights of all others.
+
+    `told` gets the numbers of the best trials, the best first, whenever one more is evaluated.
+    """
+
+    objective: Objective
+    images: int
+    folder: Path
+    reference: str
+    told: Callable[[list[int]], None]
+
+    def __post_init__(self) -> None:
+        self._evaluated: Trials = []
+        self._kept: set[str] = set()
+
+    def take(self, trials: list[TrialRecord]) -> None:
+        """Begin with the trials a study already has."""
+        outcomes = [(t.number, t.outcome) for t in trials if t.outcome is not None]
+        self._evaluated = [(n, o) for n, o in outcomes if o.kind == "evaluated"]
+        self._kept = {o.architecture.fingerprint for _, o in self._evaluated}
+
+    def add(self, trial: TrialRecord) -> None:
+        """Look at a finished trial."""
+        if trial.outcome is None or trial.outcome.kind != "evaluated":
+            return
+        self._evaluated.append((trial.number, trial.outcome))
+        self._kept.add(trial.outcome.architecture.fingerprint)
+        noise = noise_among(self._evaluated, self.images)
+        best = best_of(self.objective, self._evaluated, noise=noise)
+        self.told([number for number, _ in best[:KEPT]])
+        others = sorted(self._evaluated, key=_accuracy, reverse=True)
+        worth = {o.architecture.fingerprint for _, o in [*best[:KEPT], *others[:KEPT]]}
+        if self.objective.name == "pareto":
+            worth |= {o.architecture.fingerprint for _, o in best}
+        for fingerprint in self._kept - worth - {self.reference}:
+            (self.folder / f"{fingerprint}.safetensors").unlink(missing_ok=True)
+        self._kept &= worth
+
+
+def _accuracy(trial: tuple[int, Outcome]) -> float:
+    evaluation = trial[1].evaluation
+    return evaluation.accuracy if evaluation else 0.0
