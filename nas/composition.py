@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -88,7 +89,7 @@ def compose_parts(settings: Settings) -> Parts:
         settings=settings,
         facts=facts,
         space=space,
-        start=tuple(_encoded(space, name, named(name)) for name in settings.space.start_from),
+        start=_start(settings.space, space, named),
         objective=objective,
         reference=reference if table is None else None,
         yardstick=named(compared[0]) if compared else reference,
@@ -161,6 +162,20 @@ def make_space(settings: SpaceSettings, **given: Any) -> SearchSpace:
             f"space {settings.source or settings.name}: takes only the lists it has; got "
             f"{', '.join(own) or ', '.join(given)} ({error}); allowed: leave that at null"
         ) from error
+
+
+def _start(
+    settings: SpaceSettings, space: SearchSpace, named: partial[Architecture]
+) -> tuple[Genes, ...]:
+    """The genes a study proposes first: as named, else the space's own that are points of it."""
+    if settings.start_from is not None:
+        return tuple(_encoded(space, name, named(name)) for name in settings.start_from)
+    found = []
+    for name in space.starts:
+        # Lists narrowed by the user may leave a published network out.
+        with suppress(SpaceError):
+            found.append(space.encode(named(name)))
+    return tuple(found)
 
 
 def _encoded(space: SearchSpace, name: str, architecture: Architecture) -> Genes:

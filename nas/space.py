@@ -40,12 +40,15 @@ class SearchSpace(ABC):
     legal and vanish in `decode`. `encode(decode(genes))` may differ from `genes` in such genes,
     `decode(encode(architecture))` is always `architecture`.
 
-    A heir sets `name` and `citation`, takes `input` and `classes` (and whatever else it offers) as
-    keyword arguments that all have defaults, and defines `genes`, `decode` and `encode`.
+    A heir sets `name`, `citation` and `starts` (published networks a study proposes first where
+    nothing else is named and they are points of the space), takes `input` and `classes` (and
+    whatever else it offers) as keyword arguments that all have defaults, and defines `genes`,
+    `decode` and `encode`.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str] = ""
+    starts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, input: tuple[int, int, int] = (3, 224, 224), classes: int = 1000) -> None:
         self.input = (int(input[0]), int(input[1]), int(input[2]))

@@ -40,6 +40,7 @@ class Mixed(SearchSpace):
     citation: ClassVar[str] = (
         "Zhang et al. 2018, ShuffleNet; Ma et al. 2018, ShuffleNet V2; Zhou et al. 2020, MobileNeXt"
     )
+    starts: ClassVar[tuple[str, ...]] = ("shufflenet_v2_x0_5",)
 
     def __init__(
         self,

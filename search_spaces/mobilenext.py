@@ -165,6 +165,7 @@ class MobileNext(SearchSpace):
 
     name: ClassVar[str] = "mobilenext"
     citation: ClassVar[str] = "Zhou et al. 2020, MobileNeXt, arXiv:2007.02269"
+    starts: ClassVar[tuple[str, ...]] = ("mobilenext_x0_35",)
 
     def __init__(
         self,

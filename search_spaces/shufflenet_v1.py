@@ -111,6 +111,7 @@ class ShuffleNetV1(SearchSpace):
 
     name: ClassVar[str] = "shufflenet_v1"
     citation: ClassVar[str] = "Zhang et al. 2018, ShuffleNet, arXiv:1707.01083"
+    starts: ClassVar[tuple[str, ...]] = ("shufflenet_v1_g3_x0_5",)
 
     def __init__(
         self,

@@ -109,6 +109,7 @@ class ShuffleNetV2(SearchSpace):
 
     name: ClassVar[str] = "shufflenet_v2"
     citation: ClassVar[str] = "Ma et al. 2018, ShuffleNet V2, arXiv:1807.11164"
+    starts: ClassVar[tuple[str, ...]] = ("shufflenet_v2_x0_5",)
 
     def __init__(
         self,

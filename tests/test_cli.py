@@ -127,7 +127,8 @@ def test_a_search_tells_each_trial_and_ends_with_a_table_and_what_to_type(finish
         assert column in printed
     assert len(re.findall(r"^  in1x8x8\+stem8-s1\+\S+\+out10$", printed, re.MULTILINE)) == 3
     next_ = printed.partition("\nnext\n")[2]
-    assert re.findall(r"^  (nas \S+)", next_, re.MULTILINE) == ["nas ui", "nas resume"]
+    # It was not tracked (tracking=none): MLflow has nothing to show yet.
+    assert re.findall(r"^  (nas \S+)", next_, re.MULTILINE) == ["nas track", "nas resume"]
     assert "\x1b" not in printed
 
 
@@ -369,6 +370,108 @@ def test_a_sweep_runs_the_others_when_one_fails(
         assert (finished / "runs" / name / "study.db").is_file()
 
 
+@pytest.mark.parametrize("raised", [OSError("no room"), MemoryError()])
+def test_a_sweep_goes_on_after_an_error_of_the_system(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+) -> None:
+    import nas.session
+
+    start = nas.session.start
+
+    def once(settings: Any, **more: Any) -> Any:
+        if settings.study.name == "first":
+            raise raised
+        return start(settings, **more)
+
+    monkeypatch.setattr(nas.session, "start", once)
+    words = [*FAST, "study.trials=1", "study.name=first,second", "--multirun"]
+    assert main_in(folder, "search", *words) == 1
+    shown = capsys.readouterr()
+    assert f"study 1 of 2 failed: {str(raised) or 'MemoryError'}" in shown.err
+    assert (folder / "runs" / "second" / "study.db").is_file()
+
+
+def next_of(printed: str, verb: str) -> list[list[str]]:
+    """The commands of a verb below `next`, as words."""
+    lines = re.findall(rf"^  (nas {verb}.*?)(?:  .*)?$", printed.rpartition("\nnext\n")[2], re.M)
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("stop", "override"),
+    [
+        (["study.max_proposals=2", "study.trials=9"], "study.max_proposals=4"),
+        (["study.hours=1e-9", "study.trials=9", "space.source=mine.py:Slow"], "study.hours=2e-09"),
+    ],
+)
+def test_a_study_whose_budget_is_used_up_is_told_a_larger_one(
+    folder: Path, capsys: pytest.CaptureFixture[str], stop: list[str], override: str
+) -> None:
+    assert main_in(folder, "search", *FAST, *stop, "study.name=short") == 0
+    assert next_of(capsys.readouterr().out, "resume") == [["resume", "short", override]]
+    assert main_in(folder, "status", "short") == 0
+    assert next_of(capsys.readouterr().out, "resume") == [["resume", "short", override]]
+
+
+def test_a_space_that_is_exhausted_is_not_searched_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_in(folder, "search", *FAST, "study.trials=500", "study.name=all") == 0
+    printed = capsys.readouterr().out
+    assert "every one of the space's 12 combinations" in printed
+    assert next_of(printed, "resume") == []
+    assert main_in(folder, "status", "all") == 0
+    assert next_of(capsys.readouterr().out, "resume") == []
+
+
+def test_a_study_that_was_not_tracked_is_written_into_mlflow_afterwards(
+    finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    capsys.readouterr()
+    assert main_in(finished, "status", "first") == 0
+    shown = capsys.readouterr().out
+    assert next_of(shown, "ui") == []
+    assert next_of(shown, "track") == [["track", "first"]]
+    uri = f"sqlite:///{tmp_path / 'mine.db'}"
+    (study,) = [one for one in status_of(finished, capsys) if one["name"] == "first"]
+    assert main_in(finished, "track", "first", "--to", uri, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    trials = sum(study["counts"].values())
+    assert (done["written"], done["whole"]) == (trials + 1, 0)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("table-mine")
+    assert experiment is not None
+    accuracies = {
+        run.data.tags["nas.trial"]: run.data.metrics["accuracy"]
+        for run in client.search_runs([experiment.experiment_id])
+        if run.data.tags.get("nas.outcome") == "evaluated"
+    }
+    assert len(accuracies) == study["counts"]["evaluated"]
+    assert max(accuracies.values()) == study["best"]["evaluation"]["accuracy"]
+    assert main_in(finished, "track", "first", "--to", uri) == 0
+    again = capsys.readouterr().out
+    assert re.search(rf"^there already +{trials + 1} runs", again, re.MULTILINE)
+    assert next_of(again, "ui") == [["ui", "first", "--uri", uri]]
+    assert main_in(finished, "track") == 2
+
+
+def test_what_went_wrong_beside_the_study_is_told_below_the_table(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mlflow.db").write_text("no database")
+    words = [*FAST[:-1], f"tracking.uri=sqlite:///{folder}/mlflow.db", "study.trials=1"]
+    assert main_in(folder, "search", *words, "study.name=first") == 0
+    printed = capsys.readouterr().out
+    problems = re.findall(r"^beside the study: tracking, .+$", printed, re.MULTILINE)
+    assert problems
+    assert printed.index("FLOPs are multiply-adds") < printed.index(problems[0])
+
+
 def test_cfg_prints_the_settings_and_runs_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -408,7 +511,7 @@ def test_flags_and_overrides_come_in_any_order(
 def test_help_names_every_verb_and_each_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr().out
-    verbs = ["search", "resume", "status", "ui", "space", "networks", "latency", "init"]
+    verbs = ["search", "resume", "status", "track", "ui", "space", "networks", "latency", "init"]
     for verb in verbs:
         assert re.search(rf"^    {verb} +\S", shown, re.MULTILINE)
         with pytest.raises(SystemExit) as caught:
@@ -467,7 +570,7 @@ def test_every_space_that_ships_starts_from_its_own_networks() -> None:
 
     for name, space in SEARCH_SPACES.items():
         made = space(input=(1, 8, 8), classes=10)
-        starts = compose([f"space={name}"]).space.start_from
+        starts = space.starts
         assert starts, name
         for start in starts:
             architecture = resolve(start, input=(1, 8, 8), classes=10)

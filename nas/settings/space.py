@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nas.settings.checks import fail, one_of
 
@@ -22,7 +22,7 @@ class SpaceSettings:
     depths: list[int] | None = None
     kernel_sizes: list[int] | None = None
     resolutions: list[int] | None = None
-    start_from: list[str] = field(default_factory=list)
+    start_from: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.source is None:

@@ -20,7 +20,6 @@ QUICK = (
     "objective.latency_ms=50",
     "space.widths=[12,24]",
     "space.depths=[1,2]",
-    "space.start_from=[]",
     "study.name=kill",
 )
 TRIALS = 4

@@ -48,7 +48,6 @@ def words(table: Path, *more: str) -> list[str]:
         "evaluation=table",
         f"evaluation.path={table}",
         f"space.source={SPACE}:Tiny",
-        "space.start_from=[]",
         "objective.multiply_adds=500",
         "tracking=none",
         "study.name=one",

@@ -43,7 +43,7 @@ def test_no_override_gives_the_default_search() -> None:
     assert settings.target.batch_size == 1
     assert settings.objective.name == "constrained"
     assert settings.objective.reference == "shufflenet_v2_x0_5"
-    assert settings.space.start_from == ["shufflenet_v2_x0_5"]
+    assert settings.space.start_from is None
     assert settings.study.trials == 20
 
 
@@ -92,7 +92,7 @@ def test_every_value_can_be_overridden() -> None:
         "objective.latency_statistic": "p95",
         "evaluation.name": "table", "evaluation.path": "t.json", "training.device": "cpu",
         "training.memory_format": "contiguous", "training.init": "w.safetensors",
-            "sampler.name": "gp", "study.name": "mine",
+        "sampler.name": "gp", "study.name": "mine",
         "study.folder": "elsewhere", "tracking.uri": "sqlite:////tmp/a.db",
     }  # fmt: skip
     for number, key in enumerate(("groups", "depths", "kernel_sizes", "resolutions")):
