@@ -18,7 +18,7 @@ from nas.events import Counts, Stage, StopReason, StudyInfo
 from nas.objective import rank
 from nas.outcome import EpochResult, Outcome, TrialRecord
 from nas.status import counted
-from nas.tables import cost_words, facts, percent, span, told
+from nas.tables import cost_words, facts, percent, span, times_reference, told
 
 REDRAW_SECONDS = 0.1
 """Epochs of small networks come faster than anyone reads."""
@@ -91,8 +91,9 @@ def ending(trial: TrialRecord, reference: tuple[str, Outcome] | None) -> str:
     if outcome.evaluation:
         words.append(f"{percent(outcome.evaluation.accuracy)} validation")
     words.append(cost_words(outcome.latency, outcome.costs))
-    if outcome.latency and reference:
-        words.append(f"{outcome.latency.ratio:.2f} x {reference[0]}")
+    times = times_reference(outcome.latency, reference[1] if reference else None)
+    if reference and times is not None:
+        words.append(f"{times:.2f} x {reference[0]}")
     return ", ".join(word for word in words if word)
 
 
@@ -144,7 +145,9 @@ def _best(progress: Progress) -> str:
         gain = outcome.evaluation.accuracy - progress.reference[1].evaluation.accuracy
         words += f" ({100 * gain:+.2f} points)"
     words += f", {cost_words(outcome.latency, outcome.costs)}"
-    return words + (f", {outcome.latency.ratio:.2f} x" if outcome.latency else "")
+    known = progress.reference
+    times = times_reference(outcome.latency, known[1] if known else None)
+    return words + (f", {times:.2f} x {known[0]}" if known and times is not None else "")
 
 
 class Display:

@@ -28,6 +28,21 @@ def milliseconds(latency: Latency | None) -> str:
     return "-" if latency is None else f"{latency.ms:.{_decimals(latency.ms)}f} ms"
 
 
+def times_reference(latency: Latency | None, reference: Outcome | None) -> float | None:
+    """A latency as a multiple of the reference network's.
+
+    What was measured is the ratio to the network that a limit names, where one does. None without
+    both latencies, and for those of a table, which were not measured side by side.
+    """
+    if latency is None or reference is None or reference.latency is None:
+        return None
+    if "table" in (latency.clock, reference.latency.clock):
+        return None
+    if latency.reference == reference.architecture.fingerprint:
+        return latency.ratio
+    return latency.ms / reference.latency.ms
+
+
 def interval(latency: Latency | None) -> str:
     """A latency with its interval; a star behind one that is not resolved."""
     if latency is None:
@@ -173,8 +188,9 @@ def against(name: str, best: Outcome, reference: Finalist) -> str:
     if best.evaluation and reference.outcome.evaluation:
         points = 100 * (best.evaluation.accuracy - reference.outcome.evaluation.accuracy)
         words.append(f"{points:+.2f} points of validation accuracy")
-    if best.latency:
-        words.append(f"{best.latency.ratio:.2f} x its latency")
+    times = times_reference(best.latency, reference.outcome)
+    if times is not None:
+        words.append(f"{times:.2f} x its latency")
     if best.costs and reference.outcome.costs:
         ratio = best.costs.multiply_adds / max(1, reference.outcome.costs.multiply_adds)
         words.append(f"{ratio:.2f} x its multiply-adds")

@@ -13,7 +13,16 @@ from nas.display import Display, Progress, best_of, line_of, seconds_left, view
 from nas.events import Counts, StudyInfo
 from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
 from nas.result import Finalist, SearchResult
-from nas.tables import amount, interval, milliseconds, percent, plain, search_table, span
+from nas.tables import (
+    amount,
+    interval,
+    milliseconds,
+    percent,
+    plain,
+    search_table,
+    span,
+    times_reference,
+)
 from nas.terminal import console
 
 TINY = Architecture.from_text("in1x8x8+stem24-s1+shuffle_v2:48-s2-n4+head0+out10")
@@ -235,6 +244,47 @@ def test_the_final_table_says_how_to_read_it() -> None:
     assert "trial 17 against shufflenet_v2_x0_5: +2.50 points" in shown
     assert "0.80 x its latency" in shown
     assert "+-1.1 points" in shown
+
+
+def other_yardstick(ms: float, ratio: float) -> Latency:
+    return replace(latency(ms, ratio), reference="another network's fingerprint")
+
+
+def test_a_ratio_to_another_network_is_not_shown_as_one_to_the_reference() -> None:
+    # The limit names another network: 4 ms is 0.5 of that one's 8 ms, and 0.8 of the reference.
+    best, reference = outcome(0.925), outcome(0.90)
+    best = replace(best, latency=other_yardstick(4.0, 0.5))
+    reference = replace(reference, latency=other_yardstick(5.0, 0.625))
+    assert times_reference(best.latency, reference) == pytest.approx(0.8)
+    progress = Progress(INFO, since=0.0, reference=("mine", reference), best=(3, best))
+    assert "0.80 x mine; " in line_of(trial(3, best), progress, 1.0)
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(view(progress, now=1.0))
+    found = replace(result(), winners=(Finalist("trial 3", 3, best, None),))
+    sheet.print(search_table(replace(found, reference=Finalist("mine", None, reference, None))))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "0.80 x mine" in shown
+    assert "0.80 x its latency" in shown
+    assert "0.50 x" not in shown
+
+
+def test_a_ratio_that_was_measured_is_shown_as_it_was_measured() -> None:
+    reference = outcome(0.90, 5.0)
+    beside = replace(latency(4.0, 0.77), reference=reference.architecture.fingerprint)
+    assert times_reference(beside, reference) == 0.77
+
+
+def test_latencies_of_a_table_have_no_ratio() -> None:
+    looked_up = replace(outcome(0.92), latency=replace(latency(4.0), clock="table"))
+    progress = Progress(INFO, since=0.0, reference=("mine", looked_up), best=(0, looked_up))
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(view(progress, now=1.0))
+    sheet.print(line_of(trial(0, looked_up), progress, 1.0))
+    one = Finalist("trial 0", 0, looked_up, None)
+    sheet.print(search_table(replace(result(), winners=(one,), reference=one)))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert " x mine" not in shown
+    assert "x its latency" not in shown
 
 
 def test_no_winner_is_said_in_words() -> None:
