@@ -81,7 +81,8 @@ class WorkerProcess:
         self.close()
         here, there = multiprocessing.Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nas.execution", str(there.fileno()), str(os.getpid())],
+            # -P: a file of the user's, such as a torch.py in this folder, must not be imported.
+            [sys.executable, "-P", "-m", "nas.execution", str(there.fileno()), str(os.getpid())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
             # Ctrl-C in a terminal reaches the whole group; the study decides what ends when.

@@ -94,6 +94,17 @@ def test_a_task_is_given_up_when_the_study_stops(worker, tasks) -> None:  # type
         os.kill(started[0], 0)
 
 
+def test_files_of_the_user_that_are_named_as_ours_are_not_imported(  # type: ignore[no-untyped-def]
+    worker, tasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("torch", "nas", "numpy"):
+        (here / f"{name}.py").write_text("raise SystemExit('the file of the user was imported')")
+    monkeypatch.chdir(here)
+    assert worker.run(tasks.echo, {"value": 3})[0] == 3
+
+
 def test_the_child_ends_when_its_parent_is_killed(tasks, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     script = (
         "import tasks_of_a_test as t\n"

@@ -76,7 +76,7 @@ def start(reach: Reach, *, threads: int, device: str, pin: bool, runtime: str = 
         remote = shlex.join(["env", *words, *shlex.split(reach.python), "-u", "-c", boot])
         command = [*SSH, *reach.options, "--", reach.host, remote]
     else:
-        command = [sys.executable, "-u", str(WORKER)]
+        command = [sys.executable, "-P", "-u", str(WORKER)]
         variables = {**os.environ, **variables}
         if runtime in TORCH_RUNTIMES:
             # Pickled modules are imported by name from wherever this process has them.
