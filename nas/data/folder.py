@@ -57,7 +57,11 @@ def load_folder(settings: DataSettings) -> DataSet:
     parts = _without(parts, kept)
     indices = _indices(settings, parts, labels[kept])
     return divide(
-        root.name, images=images, labels=labels[kept], class_names=class_names, indices=indices
+        root.resolve().name,
+        images=images,
+        labels=labels[kept],
+        class_names=class_names,
+        indices=indices,
     )
 
 
@@ -215,7 +219,7 @@ def _streamed(
     assert isinstance(train.images, Files)
     chosen = torch.split(torch.from_numpy(np.sort(order)), DECODED_AT_ONCE)
     return assemble(
-        root.name,
+        root.resolve().name,
         hash=digest.hexdigest()[:16],
         class_names=class_names,
         sample=torch.cat([images for images, _ in read(train.images, chosen)]),

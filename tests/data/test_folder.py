@@ -43,6 +43,14 @@ def test_folders_are_classes_and_all_the_rest_is_found_from_the_images(tmp_path)
         assert int((split.labels == 0).sum()) == len(split) // 2
 
 
+@pytest.mark.parametrize("memory_gb", [2.0, 0.0])
+def test_the_current_folder_gives_the_set_its_name(tmp_path, monkeypatch, memory_gb):
+    class_folders(tmp_path / "pets")
+    monkeypatch.chdir(tmp_path / "pets")
+    settings = DataSettings(name="folder", path=".", workers=WORKERS, memory_gb=memory_gb)
+    assert load(settings).name == "pets"
+
+
 def test_grey_images_have_one_channel_unless_told(tmp_path):
     for number in range(5):
         for name in ("a", "b"):
