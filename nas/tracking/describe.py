@@ -69,7 +69,7 @@ def _nearest(state: StudyState) -> str:
 
 
 def _table(state: StudyState) -> list[str]:
-    word = "winner" if state.concluded else "best so far"
+    word = "winner" if state.concluded else "most accurate so far"
     rows = []
     for place, record in enumerate(state.best[:SHOWN], 1):
         assert record.outcome is not None  # only evaluated trials are among the best
