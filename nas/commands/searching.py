@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.commands.onward import onward, shown
 from nas.commands.words import FOLDER, command, divided
 from nas.errors import InputError, NasError
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from nas.display import Display
     from nas.result import SearchResult
     from nas.settings import Settings
+
+Failed = NasError | OSError | MemoryError
+FAILURES = (NasError, OSError, MemoryError)
+"""What ends one study and leaves the next of a sweep its chance."""
 
 FAILED = 1
 SIGNALLED = 128
@@ -67,7 +72,7 @@ def _watched(run: Callable[[Display], SearchResult], arguments: Namespace) -> Se
     display = Display(console(errors=arguments.json))
     try:
         return run(display)
-    except (NasError, KeyboardInterrupt, OSError, MemoryError) as error:
+    except (*FAILURES, KeyboardInterrupt) as error:
         if display.study:
             path = Path(display.study.folder)
             error.add_note(
@@ -107,18 +112,16 @@ def _show(result: SearchResult, arguments: Namespace) -> None:
 
 
 def _next(result: SearchResult) -> list[tuple[str, str]]:
+    from nas.settings.stored import read
+
     path = Path(result.folder)
     study, folder = path.name, path.parent
-    more = f"study.trials={2 * max(1, result.counts.evaluated)}"
+    settings = read(path / "settings.yaml")
+    go_on = onward(study, folder, settings, reason=result.reason, counts=result.counts)
+    see = shown(study, folder, settings)
     if result.reason not in ("finished", "exhausted"):
-        return [
-            (command("resume", study, folder), "go on where it stopped"),
-            (command("status", study, folder), "how it stands"),
-        ]
-    commands = [
-        (command("ui", study, folder), "every trial in the MLflow UI"),
-        (command("resume", study, folder, more), "search on"),
-    ]
+        return [*go_on, (command("status", study, folder), "how it stands"), see]
+    commands = [see, *go_on]
     if result.winners and result.reference and result.winners[0].outcome.latency:
         commands.append(
             (
@@ -135,7 +138,7 @@ def _sweep(runs: list[tuple[list[str], Settings]], arguments: Namespace) -> int:
     from nas.terminal import console, show, show_json
 
     told = console(errors=True)
-    results: list[tuple[list[str], SearchResult | NasError]] = []
+    results: list[tuple[list[str], SearchResult | Failed]] = []
     for number, (words, settings) in enumerate(runs, start=1):
         told.print(f"study {number} of {len(runs)}: {shlex.join(words)}", soft_wrap=True)
         try:
@@ -145,8 +148,8 @@ def _sweep(runs: list[tuple[list[str], Settings]], arguments: Namespace) -> int:
                 ),
                 arguments,
             )
-        except NasError as error:
-            told.print(f"study {number} of {len(runs)} failed: {error}", soft_wrap=True)
+        except FAILURES as error:
+            told.print(f"study {number} of {len(runs)} failed: {_words(error)}", soft_wrap=True)
             results.append((words, error))
             continue
         results.append((words, result))
@@ -156,25 +159,29 @@ def _sweep(runs: list[tuple[list[str], Settings]], arguments: Namespace) -> int:
         show_json([{"overrides": w, **_row(r)} for w, r in results])
     else:
         show(_sweep_table(results))
-    signals = [r.signal for _, r in results if not isinstance(r, NasError) and r.signal]
+    signals = [r.signal for _, r in results if not isinstance(r, FAILURES) and r.signal]
     if signals:
         return SIGNALLED + signals[0]
-    failed = [r for _, r in results if isinstance(r, NasError) or r.reason in ("failures", "error")]
+    failed = [r for _, r in results if isinstance(r, FAILURES) or r.reason in ("failures", "error")]
     return FAILED if failed else 0
 
 
-def _row(result: SearchResult | NasError) -> dict[str, object]:
-    if isinstance(result, NasError):
-        return {"error": str(result)}
+def _words(error: Failed) -> str:
+    return str(error) or type(error).__name__  # a MemoryError has no words
+
+
+def _row(result: SearchResult | Failed) -> dict[str, object]:
+    if isinstance(result, FAILURES):
+        return {"error": _words(result)}
     return {"result": result}
 
 
-def _sweep_table(results: list[tuple[list[str], SearchResult | NasError]]) -> RenderableType:
+def _sweep_table(results: list[tuple[list[str], SearchResult | Failed]]) -> RenderableType:
     from nas.tables import interval, percent, table
 
     made = table("study", "overrides", "evaluated", "best", "latency, ms (95 %)", left=2)
     for words, result in results:
-        if isinstance(result, NasError):
+        if isinstance(result, FAILURES):
             made.add_row("failed", " ".join(words), "-", "-", "-")
             continue
         best = result.winners[0].outcome if result.winners else None

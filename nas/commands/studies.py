@@ -1,10 +1,17 @@
-"""nas status, ui: studies that are there."""
+"""nas status, track, ui: studies that are there."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nas.commands.onward import onward, shown
 from nas.commands.words import command, only_study
+from nas.errors import InputError
+
+if TYPE_CHECKING:
+    from nas.result import StudyStatus
 
 
 def status(arguments: Namespace) -> int:
@@ -22,20 +29,61 @@ def status(arguments: Namespace) -> int:
         show(f"no studies in {folder} yet", following([("nas search", "start one")]))
         return 0
     if name is None:
-        first = next((one for one in found if one.state == "stopped"), found[-1])
+        whole = [one for one in found if one.state != "damaged"]
+        first = next((one for one in whole if one.state == "stopped"), (whole or found)[-1])
         show(status_table(found))
         commands = [(command("status", first.name, folder), "one of them in detail")]
     else:
         (first,) = found
         show(study_table(first))
         commands = []
-    if first.state == "stopped":
-        commands.append((command("resume", first.name, folder), "go on with it"))
-    elif first.state == "finished":
-        more = f"study.trials={2 * first.trials}"
-        commands.append((command("resume", first.name, folder, more), "search on"))
-    commands.append((command("ui", first.name, folder), "every trial in the MLflow UI"))
+    commands += _onward(first, folder)
     show(following(commands))
+    return 0
+
+
+def _onward(study: StudyStatus, folder: Path) -> list[tuple[str, str]]:
+    """How a study goes on, and where its trials can be seen."""
+    if study.state == "damaged":
+        return []
+    from nas.settings.stored import read
+    from nas.tracking.stored import ending
+
+    settings = read(Path(study.folder) / "settings.yaml")
+    see = shown(study.name, folder, settings)
+    if study.state == "live":
+        return [see]
+    reason = "finished"
+    if study.state == "stopped":
+        reason, _ = ending(Path(study.folder)) or ("signal", "")
+    return [*onward(study.name, folder, settings, reason=reason, counts=study.counts), see]
+
+
+def track(arguments: Namespace) -> int:
+    """Write into MLflow whatever of a study is missing there."""
+    from nas.tables import facts, following
+    from nas.terminal import show, show_json
+    from nas.tracking.stored import track_stored
+
+    name, folder = only_study("track", arguments.overrides)
+    if name is None:
+        raise InputError(
+            "nas track: takes one study; got none; allowed: nas track STUDY; nas status lists the "
+            "studies"
+        )
+    done = track_stored(name, folder=folder, uri=arguments.to)
+    if arguments.json:
+        show_json(done)
+        return 0
+    rows = [
+        ("study", name),
+        ("MLflow", done.uri),
+        ("written", f"{done.written} runs: the study's own and one a trial"),
+        ("there already", f"{done.whole} runs"),
+    ]
+    where = ["--uri", arguments.to] if arguments.to else []
+    see = (command("ui", name, folder, *where), "every trial in the MLflow UI")
+    show(facts(rows), following([see]))
     return 0
 
 
