@@ -5,6 +5,7 @@ They take settings and paths, never tensors: each process reads its data once an
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from nas import weights as stored
 from nas.architecture import Architecture
 from nas.data import DataSet, Split, batches, load
 from nas.data.resizing import resized
+from nas.errors import DataError
 from nas.outcome import Evaluation
 from nas.settings import DataSettings, TrainingSettings
 from nas.training import Report, accuracy, outputs, resolve, train
@@ -38,7 +40,9 @@ def evaluate_full(
 ) -> Evaluation:
     """Train once and give the validation accuracy; the weights go to `weights` if given.
 
-    Images are brought to the architecture's own height and width.
+    Images are brought to the architecture's own height and width. Where weights are asked for, each
+    epoch is stored beside them until the end: a training that was killed goes on behind its last
+    whole epoch.
 
     Raises:
         TrainingError: the loss became infinite or not a number, or memory ran out.
@@ -46,9 +50,17 @@ def evaluate_full(
         StudyError: the weights cannot be written.
     """
     images = _sized(data, architecture.input[1:])
-    trained = train(architecture, images, training, seed=seed, report=report)
-    if weights is not None:
-        stored.save(trained.module, weights, architecture=architecture)
+    if weights is None:
+        return train(architecture, images, training, seed=seed, report=report).evaluation
+    folder = weights.with_suffix("")
+    try:
+        trained = train(architecture, images, training, seed=seed, report=report, folder=folder)
+    except DataError:
+        # A checkpoint that was cut by a power failure, or of another recipe: from the beginning.
+        shutil.rmtree(folder)
+        trained = train(architecture, images, training, seed=seed, report=report, folder=folder)
+    stored.save(trained.module, weights, architecture=architecture)
+    shutil.rmtree(folder)
     return trained.evaluation
 
 

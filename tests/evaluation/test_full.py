@@ -107,3 +107,41 @@ def test_predictions_give_the_test_accuracy_and_the_right_images(evaluated):
     assert said.right.mean() == accuracy_on_test(NETWORK, evaluated[1], data=DIGITS)
     steering = predictions(NETWORK, evaluated[1], data=DIGITS, split="validation")
     assert steering.right.mean() == pytest.approx(evaluated[0].accuracy, abs=1 / 400)
+
+
+class KilledError(Exception):
+    """Raised by a report in the place of a kill."""
+
+
+def test_a_training_that_broke_off_goes_on_behind_its_last_epoch(evaluated, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    seen = []
+
+    def report(result, of):
+        seen.append(result.epoch)
+        if seen == [1, 2]:
+            raise KilledError
+
+    arguments = {"data": DIGITS, "training": QUICK, "seed": 2, "weights": path, "report": report}
+    with pytest.raises(KilledError):
+        evaluate_full(NETWORK, **arguments)
+    found = evaluate_full(NETWORK, **arguments)
+    assert seen == [1, 2, 3]
+    assert [epoch.epoch for epoch in found.epochs] == [1, 2, 3]
+    assert found.accuracy == evaluated[0].accuracy
+    assert path.read_bytes() == evaluated[1].read_bytes()
+
+
+def test_a_checkpoint_cut_in_half_is_trained_again_from_the_beginning(evaluated, tmp_path):
+    path = tmp_path / "weights.safetensors"
+
+    def report(result, of):
+        raise KilledError
+
+    arguments = {"data": DIGITS, "training": QUICK, "seed": 2, "weights": path}
+    with pytest.raises(KilledError):
+        evaluate_full(NETWORK, **arguments, report=report)
+    for file in path.with_suffix("").glob("epoch-*"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert evaluate_full(NETWORK, **arguments).accuracy == evaluated[0].accuracy
+    assert not path.with_suffix("").exists()
