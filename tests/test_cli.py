@@ -311,7 +311,12 @@ def test_a_disk_that_fills_up_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_stops_the_study_and_tells_how_to_go_on(
     folder: Path, capsys: pytest.CaptureFixture[str], number: signal.Signals, status: int

@@ -19,7 +19,12 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 def blocks(language: str) -> list[object]:
     return [
-        pytest.param(found[2], id=f"{page.name}-{number}")
+        pytest.param(
+            found[2],
+            id=f"{page.name}-{number}",
+            # A whole search; tests/test_session.py runs another one by default.
+            marks=[pytest.mark.slow] * ("nas.search(" in found[2] and language == "python"),
+        )
         for page in PAGES
         for number, found in enumerate(BLOCK.finditer(page.read_text()))
         if found[1] == language

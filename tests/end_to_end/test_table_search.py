@@ -73,6 +73,7 @@ def trials(folder: Path) -> list[tuple[object, ...]]:
         storage.close()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_message_and_costs_nothing_that_was_found(
     table: Path, tmp_path: Path
 ) -> None:

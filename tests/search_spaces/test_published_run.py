@@ -14,14 +14,10 @@ from nas.network import build
 from search_spaces.published import PUBLISHED, published
 
 INPUT = (3, 32, 32)
-BY_DEFAULT = ("shufflenet_v2_x0_5",)
-"""The others take minutes together."""
 
-every_network = pytest.mark.parametrize(
-    "name",
-    [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow)
-     for name in PUBLISHED],
-)  # fmt: skip
+every_network = pytest.mark.parametrize("name", PUBLISHED)
+pytestmark = pytest.mark.slow
+"""Minutes together."""
 
 
 def small(name):

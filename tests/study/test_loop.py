@@ -29,11 +29,11 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
 @pytest.mark.parametrize(
     ("sampler", "objective"),
     [
-        ("random", PARETO),
         ("tpe", CONSTRAINED),
         ("nsga2", CONSTRAINED),
-        ("nsga3", PARETO),
-        ("qmc", CONSTRAINED),
+        pytest.param("random", PARETO, marks=pytest.mark.slow),
+        pytest.param("nsga3", PARETO, marks=pytest.mark.slow),
+        pytest.param("qmc", CONSTRAINED, marks=pytest.mark.slow),
         pytest.param("tpe", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga2", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga3", CONSTRAINED, marks=pytest.mark.slow),
