@@ -30,7 +30,7 @@ LAYERS = (
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
     ("nas.evaluation", "nas.samplers", "nas.execution", "nas.guideline_networks"),
-    ("nas.study",),
+    ("nas.study", "nas.testing", "nas.unit_contract"),
     (
         "nas.status",
         "nas.names",
