@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from nas.architecture import Architecture, HeadSpec, StemSpec
 from nas.network import build_head, build_stem
 from nas.outcome import Costs, LayerCost
+from nas.receptive_field import receptive_fields
 from nas.units import build_unit
 
 with warnings.catch_warnings():
@@ -38,6 +39,8 @@ _POOLS: dict[type[nn.Module], str] = {
     nn.AvgPool2d: "average_pool",
     nn.AdaptiveAvgPool2d: "global_pool",
 }
+_ROWS: tuple[type[nn.Module], ...] = (*_CONVOLUTIONS, nn.Linear, *_POOLS)
+"""The layers that are listed."""
 
 # Operations on tensors that hold no multiply-adds of the papers' kind: they move elements, look at
 # one at a time, normalise or pool. What is neither here nor inside a counted layer is reported.
@@ -119,7 +122,11 @@ def layers(module: nn.Module, input: tuple[int, int, int]) -> tuple[LayerCost, .
     Shape:
         input: (channels, height, width); shapes of the layers without the batch.
     """
-    return tuple(_count(_copied(module), input).layers)
+    found = _count(_copied(module), input).layers
+    fields = receptive_fields(module, input, _ROWS)
+    return tuple(
+        replace(layer, receptive_field=field) for layer, field in zip(found, fields, strict=True)
+    )
 
 
 def _key(value: Any) -> str:
@@ -236,9 +243,8 @@ def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
     def ended(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         part.output = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
 
-    rows: tuple[type[nn.Module], ...] = (*_CONVOLUTIONS, nn.Linear, *_POOLS)
     for name, layer in module.named_modules():
-        if isinstance(layer, rows):
+        if isinstance(layer, _ROWS):
             handles.append(layer.register_forward_pre_hook(entered))
             handles.append(layer.register_forward_hook(left(name)))
         elif isinstance(layer, nn.modules.batchnorm._BatchNorm):

@@ -38,7 +38,8 @@ class LayerCost:
 
     Units:
         multiply_adds, parameters: numbers; memory_access: elements (input read, output written,
-        weights read; Ma et al. 2018, ShuffleNet V2, sec. 2).
+        weights read; Ma et al. 2018, ShuffleNet V2, sec. 2); receptive_field: pixels along a side
+        of the image, 0 where only a part of a network was looked at.
     """
 
     name: str
@@ -51,6 +52,7 @@ class LayerCost:
     multiply_adds: int
     parameters: int
     memory_access: int
+    receptive_field: int = 0
 
 
 @dataclass(frozen=True)

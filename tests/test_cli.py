@@ -565,9 +565,16 @@ def test_networks_tells_the_layers_of_one(folder: Path, capsys: pytest.CaptureFi
     form = "in1x8x8+stem8-s1+shuffle_v2:16-s2-n2+head0+out10"
     assert main_in(folder, "networks", form, "--json") == 0
     value = json.loads(capsys.readouterr().out)
-    assert sum(layer["multiply_adds"] for layer in value["layers"]) == value["multiply_adds"]
+    for cost in ("multiply_adds", "parameters", "memory_access"):
+        amounts = [layer[cost] for layer in value["layers"]]
+        assert all(type(amount) is int for amount in (value[cost], *amounts))
+        assert sum(amounts) == value[cost]
+    # The stem sees 3 pixels, the depthwise convolutions 3 + 2 and, at jump 2, 5 + 4 of them.
+    assert {3, 5, 9} <= {layer["receptive_field"] for layer in value["layers"]}
     assert main_in(folder, "networks", form) == 0
-    assert "nas latency in1x8x8" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert re.search(r"^stem.conv +8x8x8 +3 +1 .* 3 *$", printed, re.MULTILINE)
+    assert "nas latency in1x8x8" in printed
 
 
 def test_every_space_that_ships_starts_from_its_own_networks() -> None:

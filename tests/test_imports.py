@@ -26,11 +26,11 @@ LAYERS = (
         "nas.pareto",
     ),
     ("nas.outcome", "nas.events", "nas.units", "nas.space"),
-    ("nas.network", "nas.objective", "nas.result"),
+    ("nas.network", "nas.receptive_field", "nas.objective", "nas.result"),
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
     ("nas.evaluation", "nas.samplers", "nas.execution", "nas.guideline_networks"),
-    ("nas.study",),
+    ("nas.study", "nas.testing", "nas.unit_contract"),
     (
         "nas.status",
         "nas.names",

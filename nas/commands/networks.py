@@ -141,18 +141,19 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
         rows = [{f: getattr(layer, f) for f in layer.__dataclass_fields__} for layer in found]
         show_json({"name": name, "text": architecture.text, **costs.to_json(), "layers": rows})
         return 0
-    made = table("layer", "output", "kernel", "stride", "groups", "FLOPs", "parameters")
+    made = table("layer", "output", "k/s", "g", "FLOPs", "params", "memory", "sees")
     for layer in found:
         made.add_row(
             layer.name.removesuffix(".conv"),
             "x".join(map(str, layer.output)),
-            str(layer.kernel_size),
-            str(layer.stride),
+            str(layer.kernel_size) + (f"/{layer.stride}" if layer.stride > 1 else ""),
             str(layer.groups),
             amount(layer.multiply_adds),
             amount(layer.parameters),
+            amount(layer.memory_access),
+            str(layer.receptive_field),
         )
-    show(made, "")
+    show(made, "", "k/s: kernel/stride; g: groups; memory: elements read and written; sees: pixels")
     totals = f"{amount(costs.multiply_adds)} multiply-adds, {amount(costs.parameters)} parameters"
     show(
         facts([("network", name), ("in all", totals), ("not counted", ", ".join(costs.uncounted))])
