@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import nas
-from nas.commands import networks, searching, studies
+from nas.commands import networks, searching, spaces, studies
 from nas.errors import InputError, NasError, nearest
 
 USAGE, FAILED, INTERRUPTED, CLOSED = 2, 1, 130, 141
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     _words(ui, "word", "STUDY (all without one), study.folder=DIR")
     ui.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (5000)")
     ui.add_argument("--uri", help="another MLflow store, as tracking.uri")
-    space = _verb(verbs, "space", networks.space, "genes, size and costs of a search space")
+    space = _verb(verbs, "space", spaces.space, "genes, size and costs of a search space")
     _words(space, "word", "NAME of a space and overrides, such as data=digits")
     _composing(space)
     published = _verb(verbs, "networks", networks.networks, "published networks, or one's layers")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import nas
-from nas.costs import count
+from nas.costs import count, count_module
 from nas.errors import StudyError
 from nas.outcome import Costs
 from nas.space import SearchSpace
 from nas.study.folder import check_folder
-from search_spaces.published import PUBLISHED, published
+from search_spaces.published import PUBLISHED, catalogue, published
 
 DRAWS = 1000
 SEED = 0
@@ -81,20 +81,26 @@ def _range(values: list[int]) -> list[int]:
 def costs_of_published(
     *, input: tuple[int, int, int], classes: int, folder: Path, report: Report
 ) -> dict[str, Costs]:
-    """What each published network costs on these images, from the cache if it is there.
+    """What each published network that can be built costs on these images; kept in the folder.
 
     Raises:
         SpaceError: the images are too small for one of them.
         StudyError: the folder of runs cannot be written.
     """
     networks = {name: published(name, input=input, classes=classes) for name in PUBLISHED}
-    key = _key("published", {name: one.fingerprint for name, one in networks.items()})
+    plain = {one.name: one for one in catalogue() if one.reference}
+    prints = {name: one.fingerprint for name, one in networks.items()}
+    key = _key("published", prints, sorted(plain), input, classes)
 
     def make() -> dict[str, Any]:
         found = {}
         for number, (name, architecture) in enumerate(networks.items()):
-            report(number, len(networks))
+            report(number, len(networks) + len(plain))
             found[name] = count(architecture).to_json()
+        for number, (name, one) in enumerate(plain.items(), start=len(networks)):
+            report(number, len(networks) + len(plain))
+            module = one.module(input=input, classes=classes)
+            found[name] = count_module(module, input).to_json()
         return found
 
     return {name: Costs.from_json(value) for name, value in _kept(folder, key, make).items()}

@@ -587,3 +587,25 @@ def test_every_space_that_ships_starts_from_its_own_networks() -> None:
         for start in starts:
             architecture = resolve(start, input=(1, 8, 8), classes=10)
             assert made.decode(made.encode(architecture)) == architecture
+
+
+@pytest.mark.slow
+def test_networks_tells_what_is_printed_what_is_counted_and_what_was_guessed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_in(folder, "networks", "--json") == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    # Zhang et al. 2018, Table 1: 137 M without the classifier of 960 x 1,000.
+    v1 = found["shufflenet_v1_g3_x1_0"]
+    assert v1["multiply_adds"] == 137_460_672
+    assert v1["printed_multiply_adds"] == 137_000_000
+    assert v1["classifier_counted"] is False
+    assert v1["difference_percent"] == pytest.approx(100 * (136_500_672 / 137e6 - 1))
+    assert {one["status"] for one in found.values()} == {
+        "published", "reconstructed", "not_buildable"
+    }  # fmt: skip
+    for one in found.values():
+        assert one["source"]
+        assert one["status"] == "published" or one["reason"], one["name"]
+        assert (one["multiply_adds"] is None) == (one["status"] == "not_buildable"), one["name"]
+    assert found["alexnet"]["multiply_adds"] > 600e6

@@ -1,85 +1,25 @@
-"""nas space, networks, latency: networks without a study."""
+"""nas networks, latency: networks without a study."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
-from nas.commands.words import FOLDER, divided, size
+from nas.commands.words import FOLDER, divided, progress, size
 from nas.errors import InputError
+from search_spaces.published import catalogue
+from search_spaces.published_network import IMAGENET, IMAGENET_CLASSES, PublishedNetwork
 
 if TYPE_CHECKING:
     from nas.latency.subject import Subject
     from nas.outcome import Costs, Latency
-    from nas.settings import Settings
-    from nas.space import SearchSpace
 
 SHORT = 24
 """Longer names are listed below a table."""
-
-
-def space(arguments: Namespace) -> int:
-    """Genes, size and the range of costs of a space, on the images of `data`."""
-    from nas.counted import ranges
-    from nas.settings.compose import compose
-    from nas.tables import facts, following, plain, table
-    from nas.terminal import show, show_json
-
-    names, folder, overrides = divided(arguments.overrides)
-    if len(names) > 1:
-        raise InputError(
-            f"nas space: takes one space; got {' and '.join(names)}; allowed: nas space mixed"
-        )
-    if names:
-        # A class of the user's own is named as everywhere else.
-        key = "space.source" if ":" in names[0] else "space"
-        overrides = [f"{key}={names[0]}", *overrides]
-    found = _made(compose(overrides, config_dir=arguments.config_dir))
-    with _progress("counting") as report:
-        costs = ranges(found, folder=folder, report=report)
-    if arguments.json:
-        genes = [{"name": gene.name, "options": list(gene.options)} for gene in found.genes]
-        head = {"name": found.name, "size": found.size, "input": found.input}
-        show_json({**head, "classes": found.classes, "genes": genes, **plain(costs)})
-        return 0
-    made = table("gene", "options", left=2)
-    for gene in found.genes:
-        made.add_row(gene.name, ", ".join(map(str, gene.options)))
-    show(made, "", facts(_space_facts(found, costs)))
-    show(following([(f"nas search space={names[0] if names else found.name}", "search it")]))
-    return 0
-
-
-def _made(settings: Settings) -> SearchSpace:
-    from nas.composition import make_space
-
-    if settings.evaluation.name == "table":
-        return make_space(settings.space)
-    from nas.data import load
-
-    data = load(settings.data)
-    return make_space(settings.space, input=data.input, classes=data.classes)
-
-
-def _space_facts(found: SearchSpace, costs: Any) -> list[tuple[str, str]]:
-    from nas.tables import amount
-
-    def words(range_: Any) -> str:
-        least, median, most = map(amount, (range_.least, range_.median, range_.most))
-        return f"{least} to {most}, median {median} (over {costs.draws} draws)"
-
-    return [
-        ("space", found.name),
-        ("source", found.citation),
-        ("images", f"{'x'.join(map(str, found.input))}, {found.classes} classes"),
-        ("size", f"{found.size:,} combinations of {len(found.genes)} genes"),
-        ("multiply-adds", words(costs.multiply_adds)),
-        ("parameters", words(costs.parameters)),
-    ]
 
 
 def networks(arguments: Namespace) -> int:
@@ -97,30 +37,67 @@ def networks(arguments: Namespace) -> int:
     from nas.tables import amount, following, table
     from nas.terminal import show, show_json
 
-    input = size(arguments.input or "3x224x224")
-    with _progress("counting") as report:
-        found = costs_of_published(
-            input=input, classes=arguments.classes or 1000, folder=folder, report=report
-        )
+    input, classes = size(arguments.input or "3x224x224"), arguments.classes or 1000
+    with progress("counting") as report:
+        found = costs_of_published(input=input, classes=classes, folder=folder, report=report)
+    # What a paper prints is for its own images: elsewhere there is nothing to compare it with.
+    printed = (input, classes) == (IMAGENET, IMAGENET_CLASSES)
     if arguments.json:
-        show_json([{"name": name, **costs.to_json()} for name, costs in found.items()])
+        show_json([_entry(one, found.get(one.name), printed=printed) for one in catalogue()])
         return 0
-    made = table("published network", "FLOPs", "parameters", "memory access")
-    for name, costs in found.items():
+    made = table("network", "FLOPs", "printed", "diff %", "params", "printed", "err %", "*")
+    for one in catalogue():
+        costs = found.get(one.name)
+        difference = one.difference(costs.multiply_adds) if costs and printed else None
         made.add_row(
-            name, *map(amount, (costs.multiply_adds, costs.parameters, costs.memory_access))
+            one.name,
+            amount(costs.multiply_adds if costs else None),
+            amount(one.multiply_adds),
+            "-" if difference is None else f"{difference:+.1f}",
+            amount(costs.parameters if costs else None),
+            amount(one.parameters),
+            "-" if one.top1_error is None else f"{one.top1_error:.1f}",
+            {"published": "", "reconstructed": "r", "not_buildable": "n"}[one.status],
         )
-    last = next(reversed(found))
-    show(made, "", f"at {'x'.join(map(str, input))}; FLOPs are multiply-adds, as in the papers")
+    show(
+        made,
+        "",
+        f"at {'x'.join(map(str, input))}; FLOPs are multiply-adds, as in the papers; printed: by "
+        "the paper, at 3x224x224. r: reconstructed, a choice was needed that no source gives; n: "
+        "cannot be built as printed; err: top-1 on ImageNet, as printed. --json tells why, the "
+        "source, the counting rule, the deviation and the printed latencies.",
+    )
     show(
         following(
             [
-                (f"nas networks {last}", "the layers of one"),
-                (f"nas latency {last}", "measure it here"),
+                ("nas networks shufflenet_v2_x1_0", "the layers of one"),
+                ("nas latency shufflenet_v2_x1_0", "measure it here"),
             ]
         )
     )
     return 0
+
+
+def _entry(one: PublishedNetwork, costs: Costs | None, *, printed: bool) -> dict[str, Any]:
+    """A network of the catalogue for programs; counts are None where it cannot be built."""
+    difference = one.difference(costs.multiply_adds) if costs and printed else None
+    return {
+        "name": one.name,
+        "status": one.status,
+        "reason": one.reason,
+        "source": one.source,
+        "multiply_adds": costs and costs.multiply_adds,
+        "parameters": costs and costs.parameters,
+        "memory_access": costs and costs.memory_access,
+        "printed_multiply_adds": one.multiply_adds,
+        "printed_parameters": one.parameters,
+        "printed_top1_error": one.top1_error,
+        "printed_speeds": [asdict(speed) for speed in one.speeds],
+        "classifier_counted": one.classifier_counted,
+        "difference_percent": difference,
+        "deviation": one.deviation,
+        "note": one.note,
+    }
 
 
 def _layers(name: str, folder: Path, arguments: Namespace) -> int:
@@ -267,16 +244,3 @@ def _no_settings(verb: str, overrides: Sequence[str]) -> None:
             f"nas {verb}: takes no settings but {FOLDER}; got {overrides[0]!r}; allowed: "
             f"nas {verb} --help"
         )
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere."""
-    from rich.progress import Progress
-
-    from nas.terminal import console
-
-    errors = console(errors=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task(what)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from nas.errors import InputError, SettingsError
@@ -63,3 +64,16 @@ def size(text: str) -> tuple[int, int, int]:
             f"--input: must be CHANNELSxHEIGHTxWIDTH; got {text!r}; allowed: for example 3x224x224"
         )
     return int(found[1]), int(found[2]), int(found[3])
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.progress import Progress
+
+    from nas.terminal import console
+
+    errors = console(errors=True)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task(what)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
