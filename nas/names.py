@@ -21,7 +21,7 @@ from typing import Any
 from nas.architecture import Architecture
 from nas.errors import ArchitectureError, InputError, StudyError, nearest
 from nas.user_file import load
-from search_spaces.published import PUBLISHED, published
+from search_spaces.published import PUBLISHED, catalogue, published
 
 Size = tuple[int, int, int]
 
@@ -29,6 +29,9 @@ WAYS = (
     "STUDY or STUDY:TRIAL, a published name (nas networks lists them), FILE.json, file.py:Name or "
     "module:function, or the text form in...+stem...+UNITS+head...+out..."
 )
+_BESIDE = {one.name: one for one in catalogue() if one.name not in PUBLISHED}
+"""Networks that the papers name and that have no architecture."""
+
 _OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 _TRIAL = re.compile(r"(?P<study>[^:]+?)(:(?P<trial>\d+))?")
 _TEXT = re.compile(r"in\d+x\d+x\d+\+.*")
@@ -112,6 +115,11 @@ def _ways(name: str, *, input: Size | None, classes: int | None, folder: Path) -
     if name in PUBLISHED:
         size, outputs = input or (3, 224, 224), classes or 1000
         yield _Way("a published name", lambda: published(name, input=size, classes=outputs))
+    elif (one := _BESIDE.get(name)) is not None:
+        size, outputs = input or (3, 224, 224), classes or 1000
+        # A reference such as AlexNet is a plain module; the others say why they cannot be built.
+        make = one.module if one.reference else one.architecture
+        yield _Way("a published name", lambda: make(input=size, classes=outputs))
     if name.endswith(".json") and Path(name).is_file():
         yield _Way("a JSON file", lambda: _of_file(Path(name)))
     if _OBJECT.fullmatch(name):

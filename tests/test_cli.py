@@ -609,3 +609,16 @@ def test_networks_tells_what_is_printed_what_is_counted_and_what_was_guessed(
         assert one["status"] == "published" or one["reason"], one["name"]
         assert (one["multiply_adds"] is None) == (one["status"] == "not_buildable"), one["name"]
     assert found["alexnet"]["multiply_adds"] > 600e6
+
+
+def test_networks_shows_a_plain_reference_and_says_why_another_cannot_be_built(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_in(folder, "networks", "alexnet", "--input", "3x64x64", "--json") == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    # Krizhevsky et al. 2012, sec. 3.5: 96 kernels of 11x11 at stride 4.
+    assert (layers[0]["kernel_size"], layers[0]["stride"], layers[0]["output"][0]) == (11, 4, 96)
+    assert main_in(folder, "networks", "resnext_38m") == 2
+    said = capsys.readouterr().err
+    assert said.count("error:") == 1
+    assert "not_buildable" in said

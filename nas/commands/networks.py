@@ -15,6 +15,8 @@ from search_spaces.published import catalogue
 from search_spaces.published_network import IMAGENET, IMAGENET_CLASSES, PublishedNetwork
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from nas.latency.subject import Subject
     from nas.outcome import Costs, Latency
 
@@ -101,22 +103,24 @@ def _entry(one: PublishedNetwork, costs: Costs | None, *, printed: bool) -> dict
 
 
 def _layers(name: str, folder: Path, arguments: Namespace) -> int:
-    from nas.costs import count, layers
-    from nas.names import resolve
+    from nas.costs import count_module, layers
+    from nas.names import locate, resolve
     from nas.network import build
     from nas.tables import amount, facts, following, forms, table
     from nas.terminal import show, show_json
 
-    architecture = resolve(
-        name,
-        input=size(arguments.input) if arguments.input else None,
-        classes=arguments.classes,
-        folder=folder,
-    )
-    costs, found = count(architecture), layers(build(architecture), architecture.input)
+    input = size(arguments.input) if arguments.input else None
+    network = locate(name, input=input, classes=arguments.classes, folder=folder)
+    module: nn.Module
+    if isinstance(network, Architecture):
+        architecture = resolve(name, input=input, classes=arguments.classes, folder=folder)
+        module, images, text = build(architecture), architecture.input, architecture.text
+    else:
+        module, images, text = _module(name, network), input or IMAGENET, ""
+    costs, found = count_module(module, images), layers(module, images)
     if arguments.json:
         rows = [{f: getattr(layer, f) for f in layer.__dataclass_fields__} for layer in found]
-        show_json({"name": name, "text": architecture.text, **costs.to_json(), "layers": rows})
+        show_json({"name": name, "text": text, **costs.to_json(), "layers": rows})
         return 0
     made = table("layer", "output", "k/s", "g", "FLOPs", "params", "memory", "sees")
     for layer in found:
@@ -135,7 +139,8 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     show(
         facts([("network", name), ("in all", totals), ("not counted", ", ".join(costs.uncounted))])
     )
-    show("", forms([("text form", architecture.text)]))
+    if text:
+        show("", forms([("text form", text)]))
     show(following([(f"nas latency {name}", "measure it here")]))
     return 0
 
@@ -180,6 +185,11 @@ def _subject(name: str, folder: Path, arguments: Namespace) -> Subject:
     found = locate(name, input=input, classes=arguments.classes, folder=folder)
     if isinstance(found, Architecture):
         return subject(found)
+    module = _module(name, found)
+    return Subject(name, input or IMAGENET, lambda: module)
+
+
+def _module(name: str, found: object) -> nn.Module:
     from torch import nn
 
     if not isinstance(found, nn.Module):
@@ -187,7 +197,7 @@ def _subject(name: str, folder: Path, arguments: Namespace) -> Subject:
             f"network {name}: must be an Architecture or a torch module; got "
             f"{type(found).__qualname__}; allowed: a function of yours that returns one"
         )
-    return Subject(name, input or (3, 224, 224), lambda: found)
+    return found
 
 
 def _costs(subject: Subject) -> Costs:
