@@ -1,5 +1,6 @@
 """The device itself, over a real sshd on this machine."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -76,10 +77,12 @@ class Device:
     def down(self):
         if self.process is None:
             return
-        family = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
-        for one in family:
-            one.kill()
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
         self.process.wait()
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session may end by itself
+                one.kill()
         self.process = None
 
     def settings(self, **more):
