@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.architecture import Architecture
 from nas.errors import SettingsError, SpaceError
 from nas.execution import CrashError, StoppedError, WorkerProcess
-from nas.limits import limits_of, objective_of
+from nas.limits import bounds_of, limits_of, objective_of
 from nas.names import load_object, resolve
 from nas.objective import Objective
 from nas.outcome import Costs, EpochResult, Evaluation, Latency
@@ -234,16 +234,19 @@ def make_examiner(
         )
         return found
 
+    bounds = bounds_of(parts.objective)
     return Examiner(
         objective=parts.objective,
         count=lambda architecture, genes: count(architecture),
-        measure=lambda architecture, genes: instrument.measure(architecture),
+        measure=lambda architecture, genes: instrument.settle(architecture, *bounds),
         evaluate=evaluate,
         retries=parts.settings.execution.retries,
     )
 
 
 def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None) -> Examiner:
+    bounds = bounds_of(parts.objective)
+
     def count(architecture: Architecture, genes: Mapping[str, Option]) -> Costs:
         row = table.row(genes, architecture.fingerprint)
         if row.multiply_adds is None or row.parameters is None:
@@ -256,7 +259,7 @@ def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None
         ms = table.row(genes, architecture.fingerprint).latency_ms
         if ms is not None:
             return table_latency(ms, parts.target)
-        return instrument.measure(architecture) if instrument else None
+        return instrument.settle(architecture, *bounds) if instrument else None
 
     def evaluate(
         architecture: Architecture, genes: Mapping[str, Option], report: Report

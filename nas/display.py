@@ -200,6 +200,12 @@ class Display:
         self._change(reference=(name, outcome))
         self._line(f"reference {_known((name, outcome))}")
 
+    def note(self, message: str) -> None:
+        """See `nas.events.Listener`."""
+        self._recent.append(message)
+        self._change(recent=tuple(self._recent))
+        self._line(message)
+
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
         self._change(now=f"trial {trial.number}: proposed")

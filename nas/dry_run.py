@@ -12,11 +12,11 @@ from pathlib import Path
 
 from nas.architecture import Architecture
 from nas.composition import Parts, compose_parts, make_examiner
+from nas.device import instrument_of
 from nas.execution import WorkerProcess
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
 from nas.result import DryRun
-from nas.running import instrument_of
 from nas.settings import Settings
 from nas.space import Genes
 from nas.study.best import KEPT

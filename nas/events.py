@@ -61,6 +61,9 @@ class Listener(Protocol):
     def reference_known(self, name: str, outcome: Outcome) -> None:
         """The reference network was counted, measured and trained like a candidate."""
 
+    def note(self, message: str) -> None:
+        """Something about the device or its latencies that people should know, in a sentence."""
+
     def trial_started(self, trial: TrialRecord) -> None:
         """A proposal is stored and is about to be looked at (again, after a resume)."""
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError
+from nas.latency.decision import EQUAL, Bound
 from nas.objective import Limit, Objective, Quantity
 from nas.settings import Settings
 
@@ -25,7 +26,7 @@ def limits_of(settings: Settings, named: partial[Architecture]) -> list[Limit]:
         ("parameters", wanted.parameters, wanted.parameters_of),
     )
     limits = [
-        _limit(quantity, bound, network, named)
+        _limit(quantity, bound, network, named, wanted.latency_statistic)
         for quantity, bound, network in quantities
         if bound is not None or network is not None
     ]
@@ -41,20 +42,37 @@ def limits_of(settings: Settings, named: partial[Architecture]) -> list[Limit]:
             "objective: with evaluation=table a limit is a number; got none; allowed: "
             "objective.multiply_adds=40e6, objective.latency_ms=5, or objective=pareto"
         )
-    return [_limit(q, None, wanted.reference, named) for q in ("latency", "multiply_adds")]
+    return [
+        _limit(quantity, None, wanted.reference, named, wanted.latency_statistic)
+        for quantity in ("latency", "multiply_adds")
+    ]
 
 
 def _limit(
-    quantity: Quantity, bound: float | None, network: str | None, named: partial[Architecture]
+    quantity: Quantity,
+    bound: float | None,
+    network: str | None,
+    named: partial[Architecture],
+    statistic: str,
 ) -> Limit:
+    statistic = statistic if quantity == "latency" else "median"
     if network is None:
-        return Limit(quantity, bound)
+        return Limit(quantity, bound, statistic=statistic)
     from nas.costs import count
 
     architecture = named(network)
     if quantity != "latency":
         bound = float(getattr(count(architecture), quantity))
-    return Limit(quantity, bound, network, architecture.fingerprint)
+    return Limit(quantity, bound, network, architecture.fingerprint, statistic)
+
+
+def bounds_of(objective: Objective) -> tuple[Bound, ...]:
+    """The limits on latency, as a measured interval is judged by them."""
+    return tuple(
+        Bound(ms=limit.bound) if limit.bound is not None else Bound(ratio=EQUAL)
+        for limit in objective.limits
+        if limit.quantity == "latency"
+    )
 
 
 def objective_of(settings: Settings, limits: list[Limit]) -> Objective:

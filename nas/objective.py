@@ -31,13 +31,15 @@ class Limit:
     Units:
         bound: ms for latency (None against a network: the measured ratio decides), else a number.
 
-    `network` is the name and `fingerprint` that of the network the limit came from.
+    `network` is the name and `fingerprint` that of the network the limit came from; `statistic` is
+    that of a latency, median or p95.
     """
 
     quantity: Quantity
     bound: float | None
     network: str | None = None
     fingerprint: str | None = None
+    statistic: str = "median"
 
     @property
     def name(self) -> str:
@@ -49,7 +51,9 @@ class Limit:
     ) -> float | None:
         """ln(value / limit), or None while the value is not known.
 
-        The network a limit came from keeps it by definition.
+        The value of a latency is the upper end of its interval; against a network that of the
+        ratio, which may be up to LATENCY_FLOOR. The network a limit came from keeps it by
+        definition.
         """
         if fingerprint == self.fingerprint:
             return 0.0
@@ -61,13 +65,15 @@ class Limit:
         if latency is None:
             return None
         if self.bound is None:
-            return math.log(latency.ratio / LATENCY_FLOOR)
+            return math.log(latency.ratio_high / LATENCY_FLOOR)
         return math.log(latency.high / self.bound)
 
     @property
     def sentence(self) -> str:
         """The limit in words."""
         words = self.quantity.replace("_", "-")
+        if self.statistic == "p95":
+            words = f"95th percentile of {words}"
         if self.bound is None:
             return f"{words} no more than that of {self.network}"
         value = f"{self.bound:g} ms" if self.quantity == "latency" else f"{self.bound:,.0f}"

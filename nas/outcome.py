@@ -140,8 +140,9 @@ class Outcome:
     """How a proposal ended.
 
     `violations` is ln(value / limit) per limit that is known, above 0 where it is broken;
-    `feasible` means that every limit is known and kept. `repeats` is the number of the trial a
-    repeated one was answered from. `failure` is the kind of a failure: its stage and
+    `feasible` means that every limit is known and kept; `unresolved` that a latency was measured up
+    to its budget and its interval still reaches over its limit, not beyond. `repeats` is the number
+    of the trial a repeated one was answered from. `failure` is the kind of a failure: its stage and
     error. `seconds` says where the time went, by stage: counting, measuring, training.
     """
 
@@ -152,6 +153,7 @@ class Outcome:
     evaluation: Evaluation | None = None
     violations: dict[str, float] = field(default_factory=dict)
     feasible: bool = False
+    unresolved: bool = False
     reason: str = ""
     failure: str = ""
     repeats: int | None = None
@@ -167,6 +169,7 @@ class Outcome:
             "evaluation": self.evaluation and self.evaluation.to_json(),
             "violations": dict(self.violations),
             "feasible": self.feasible,
+            "unresolved": self.unresolved,
             "reason": self.reason,
             "failure": self.failure,
             "repeats": self.repeats,

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.composition import UNMEASURED_MS, Parts, make_examiner
+from nas.device import instrument_of
 from nas.errors import StudyError
 from nas.events import Counts, Listener
 from nas.execution import StoppedError, WorkerProcess
@@ -26,7 +28,6 @@ from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 
 if TYPE_CHECKING:
-    from nas.latency.instrument import Instrument
     from nas.tracking import MlflowMirror
 
 
@@ -54,7 +55,12 @@ def run(
         checkpoints.mkdir(exist_ok=True)
         stopped, reference = Stopped("error", "", Counts()), None
         try:
-            instrument = instrument_of(parts, stack)
+            instrument = instrument_of(
+                parts,
+                stack,
+                store=Path(parts.settings.study.folder),
+                told=lambda message: _tell_all(told, lambda one: one.note(message)),
+            )
             examiner = make_examiner(parts, instrument, worker, checkpoints, stop=signals.stop)
             reference = _reference(parts, storage, examiner, told)
             stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
@@ -174,22 +180,6 @@ def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) ->
     with ExitStack() as stack:
         for listener in reversed(listeners):
             stack.callback(say, listener)
-
-
-def instrument_of(parts: Parts, stack: ExitStack) -> Instrument | None:
-    """The instrument of this study's target, closed with `stack`; None where nothing is measured.
-
-    Raises:
-        TargetError: the target cannot be used.
-    """
-    if parts.yardstick is None:
-        return None
-    from nas.latency.instrument import Instrument
-    from nas.latency.target import target_of
-
-    target = target_of(parts.settings.target)
-    statistic = parts.settings.objective.latency_statistic
-    return stack.enter_context(Instrument(target, reference=parts.yardstick, statistic=statistic))
 
 
 def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:

@@ -1,21 +1,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.latency.decision import verdict
+from nas.limits import bounds_of, limits_of
 from nas.objective import Limit, Objective, noise_of, rank
 from nas.outcome import Costs, Evaluation, Latency, Outcome
+from nas.settings.compose import compose
 
 NETWORK = Architecture(
     (1, 8, 8), StemSpec(24, stride=1, pool=False), (UnitSpec("shuffle_v2", 48),), HeadSpec(), 10
 )
 
 
-def latency(*, ms: float = 2.0, high: float = 2.1, ratio: float = 1.0) -> Latency:
+def latency(
+    *, ms: float = 2.0, high: float = 2.1, ratio: float = 1.0, half: float = 0.0
+) -> Latency:
     return Latency(
-        ms=ms, low=2 * ms - high, high=high, ratio=ratio, ratio_low=ratio, ratio_high=ratio,
+        ms=ms, low=2 * ms - high, high=high, ratio=ratio,
+        ratio_low=ratio / (1 + half), ratio_high=ratio * (1 + half),
         statistic="median", clock="wall", status="RESOLVED", target="t", reference="r",
         reference_ms=2.0, rounds=8, processes=1, seconds=0.1,
     )  # fmt: skip
@@ -43,6 +51,40 @@ def test_a_network_as_fast_as_the_reference_within_the_floor_keeps_its_limit() -
     assert at_floor is not None
     assert above is not None
     assert at_floor <= 0 < above
+
+
+def test_against_a_network_the_upper_end_of_the_ratio_decides() -> None:
+    # ln(0.99 x 1.04 / 1.025)
+    limit = Limit("latency", None, "shufflenet_v2_x0_5", "abc")
+    found = limit.violation("x", None, latency(ratio=0.99, half=0.04))
+    assert found == pytest.approx(math.log(0.99 * 1.04 / 1.025))
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.95, 0.98, 1.0, 1.02, 1.05, 1.5])
+@pytest.mark.parametrize("half", [0.0, 0.02, 0.05, 0.2])
+def test_a_candidate_is_feasible_exactly_where_the_verdict_is_kept(
+    ratio: float, half: float
+) -> None:
+    network = Objective("constrained", limits=(Limit("latency", None, "net", "abc"),))
+    number = Objective("constrained", limits=(Limit("latency", 2.0),))
+    measured = replace(
+        latency(ratio=ratio, half=half),
+        ms=2 * ratio, low=2 * ratio / (1 + half), high=2 * ratio * (1 + half),
+    )  # fmt: skip
+    for objective in (network, number):
+        kept = verdict(measured, *bounds_of(objective)) == "kept"
+        violations = objective.violations("x", None, measured)
+        assert objective.keeps(violations) == kept
+        told = replace(outcome(0.9, feasible=kept), violations=violations)
+        assert (objective.constraint(told) <= 0) == kept
+
+
+def test_a_limit_on_the_95th_percentile_says_so() -> None:
+    limit = Limit("latency", 5.0, statistic="p95")
+    assert limit.sentence == "95th percentile of latency <= 5 ms"
+    settings = compose(["objective.latency_statistic=p95", "objective.latency_ms=5"])
+    (found,) = limits_of(settings, partial(lambda name: NETWORK))
+    assert found == limit
 
 
 def test_the_network_a_limit_came_from_keeps_it_whatever_was_measured() -> None:

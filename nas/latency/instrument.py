@@ -34,7 +34,7 @@ class Instrument:
 
     The processes live until `close`, or until this process ends, however it ends. `folder` is that
     of the store (`latency.db`): what was measured there before is not measured again, but for a
-    few as a check; `notes` says what had to be told about it. `second` is a network of another
+    few as a check; `told` hears what is to be told about it. `second` is a network of another
     kind that takes part in every decision: if its ratio moves, the regime did. `waiting` is told
     while a device elsewhere is gone, and may raise to give up; without it that is an error.
 
@@ -53,6 +53,7 @@ class Instrument:
         statistic: str = "median",
         level: Level = SCREEN,
         waiting: Callable[[Waiting], None] | None = None,
+        told: Callable[[str], None] = lambda _: None,
         seed: int | None = None,
     ) -> None:
         if statistic not in STATISTICS:
@@ -70,9 +71,10 @@ class Instrument:
         patience = Patience(waiting) if waiting else None
         number = max(level.processes, DECIDE.processes)
         self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
-        self._memory = Memory(target.key, self._reference.name, statistic, folder)
+        self._memory = Memory(target.key, self._reference.name, statistic, folder, told=told)
         try:
             self._first = self._measure({}, level)
+            self._memory.begin(self.reference, self._first, DUPLICATE, self.versions)
         except BaseException:
             self.close()
             raise
@@ -150,10 +152,11 @@ class Instrument:
         First as `measure`; then in all processes, up to three times, the turns of all of them
         counting together. `conditions["verdict"]` says kept, broken or unresolved.
         """
-        latency = self.measure(network)
-        if not bounds or verdict(latency, *bounds) != "unresolved":
+        latency, name = self.measure(network), subject(network).name
+        # The reference's own ratio is 1 by definition: measuring it as a candidate adds nothing.
+        known = name == self._reference.name
+        if not bounds or known or verdict(latency, *bounds) != "unresolved":
             return _judged(latency, bounds)
-        name = subject(network).name
         prepared = {name: prepare(subject(network), self.target)}
         run: Run | None = None
         try:

@@ -157,6 +157,19 @@ class Store:
         value = json.loads(zlib.decompress(row[0]))
         return [[_sample(one) for one in process] for process in value]
 
+    def known(
+        self, *, target: str, reference: str, statistic: str, versions: Mapping[str, str]
+    ) -> int:
+        """How many networks have a measurement under exactly these circumstances."""
+        query = (
+            "SELECT count(DISTINCT network) FROM measurements WHERE target = ? AND "
+            "reference = ? AND statistic = ? AND versions = ?"
+        )
+        values = (target, reference, statistic, json.dumps(versions, sort_keys=True))
+        with self._told(), self._open() as connection:
+            number: int = connection.execute(query, values).fetchone()[0]
+        return number
+
     def count(self) -> int:
         """How many measurements there are."""
         with self._told(), self._open() as connection:

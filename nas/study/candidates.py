@@ -89,7 +89,10 @@ class Examiner:
         if worst is None or violations[worst] <= 0:
             return ""
         limit = next(limit for limit in self.objective.limits if limit.name == worst)
-        return f"{limit.sentence}: exceeded by {100 * _over(violations[worst]):.1f} %"
+        over = f"{100 * _over(violations[worst]):.1f} %"
+        if limit.quantity == "latency" and found.unresolved:
+            return f"{limit.sentence}: unresolved, its interval reaches {over} over it"
+        return f"{limit.sentence}: exceeded by {over}"
 
     def _evaluate(self, architecture: Architecture, genes: Genes, report: Report) -> Evaluation:
         for _ in range(self.retries):
@@ -112,6 +115,11 @@ class _Findings:
     failure: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def unresolved(self) -> bool:
+        """Whether the limit on latency lies inside the interval."""
+        return bool(self.latency and self.latency.conditions.get("verdict") == "unresolved")
+
     @contextmanager
     def stage(self, stage: Stage, enter: Callable[[Stage], None]) -> Iterator[None]:
         self.at = stage
@@ -132,6 +140,7 @@ class _Findings:
             evaluation=self.evaluation,
             violations=violations,
             feasible=kind != "failed" and objective.keeps(violations),
+            unresolved=self.unresolved,
             reason=reason,
             failure=self.failure,
             seconds=self.seconds,

@@ -45,6 +45,10 @@ class EventLog:
         """See `nas.events.Listener`."""
         self._write("reference", name=name, **_numbers(outcome))
 
+    def note(self, message: str) -> None:
+        """See `nas.events.Listener`."""
+        self._write("note", message=message)
+
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
         self._write("trial", trial=trial.number, architecture=trial.architecture.text)

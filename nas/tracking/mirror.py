@@ -90,6 +90,9 @@ class MlflowMirror:
         self._measuring.discard(None)
         self._put_study(reference=(name, outcome))
 
+    def note(self, message: str) -> None:
+        """Nothing: the study's log has it."""
+
     def trial_started(self, trial: TrialRecord) -> None:
         """Watch it; a run of it that says KILLED says RUNNING again."""
         self._running[trial.number] = _Watched(trial)

@@ -74,6 +74,7 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
         "nas.fingerprint": architecture.fingerprint,
         "nas.outcome": outcome.kind if outcome else _UNFINISHED[status],
         "nas.feasible": None if outcome is None else "yes" if outcome.feasible else "no",
+        "nas.unresolved": "yes" if outcome and outcome.unresolved else None,
         "nas.reason": outcome.reason or None if outcome else None,
         "nas.repeats": outcome.repeats if outcome else None,
         "mlflow.source.name": legal.masked(study.command) or None,

@@ -150,15 +150,49 @@ def asked(memory, ratio):
 
 
 def test_a_later_study_checks_a_few_and_believes_the_rest(known):
-    memory = Memory("t", "r", "median", known)
+    told = []
+    memory = Memory("t", "r", "median", known, told=told.append)
     assert asked(memory, 1.51) == 10 - CHECKS
-    assert memory.notes == []
+    assert memory.notes == told
+    assert told == ["3 stored latencies were checked and hold: the others are used"]
 
 
 def test_a_later_study_that_finds_others_measures_all_again_and_says_so(known):
     memory = Memory("t", "r", "median", known)
     assert asked(memory, 2.0) == 0
-    assert "stored measurements no longer hold here" in memory.notes[-1]
+    told = [note for note in memory.notes if "all are measured again" in note]
+    assert told == ["stored latencies no longer hold here: all are measured again"]
+    assert memory.notes[0].startswith("n0: measured again as a check, its ratio is 2.000; stored:")
+
+
+def test_one_check_outside_its_interval_is_enough_to_measure_all_again(known):
+    memory = Memory("t", "r", "median", known)
+    for name, ratio in (("n0", 1.5), ("n1", 1.6), ("n2", 1.5)):
+        assert memory.recall(name, VERSIONS) is None
+        memory.keep(latency(ratio), name, run(ratio, name), VERSIONS)
+    assert memory.recall("n3", VERSIONS) is None
+    assert memory.recall("n0", VERSIONS) is not None  # measured by this study
+
+
+def test_a_study_begins_by_telling_what_is_known_and_how_the_reference_drifted(known):
+    reference = replace(latency(1.0, reference="r"), ms=0.2)
+    first = Memory("t", "r", "median", known)
+    first.begin(reference, run(1.0, "duplicate"), "duplicate", VERSIONS)
+    assert [note.split(";")[0] for note in first.notes] == [
+        "latencies of 10 networks are known from earlier studies"
+    ]
+    later = Memory("t", "r", "median", known)
+    later.begin(replace(reference, ms=0.25), run(1.0, "duplicate"), "duplicate", VERSIONS)
+    assert "of 10 networks" in later.notes[0]
+    assert "takes 0.25 ms" in later.notes[1]
+    assert later.notes[1].endswith("0.2 ms (+25 %)")
+
+
+def test_the_first_study_of_a_target_has_nothing_to_tell(tmp_path):
+    memory = Memory("t", "r", "median", tmp_path)
+    memory.begin(latency(1.0), run(1.0, "duplicate"), "duplicate", VERSIONS)
+    assert memory.notes == []
+    assert Store(tmp_path).count() == 1  # the reference itself
 
 
 def test_a_study_without_a_folder_remembers_nothing():
