@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hearing import hearing
 
 from nas.cli import main, parser
 from nas.settings.compose import compose
@@ -334,7 +335,7 @@ def test_a_signal_stops_the_study_and_tells_how_to_go_on(
 def running(*words: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "nas.cli", *words],
-        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hearing,
     )  # fmt: skip
 
 

@@ -40,19 +40,12 @@ def promotes(
     >>> promotes((0.9,), [(0.5,), (0.6,)], directions=("maximize",))
     True
     """
-    everyone = [*others, values]
-    places = max(1, math.floor(len(everyone) * share))
-    ranks = _ranks(everyone, directions)
-    return sum(rank < ranks[-1] for rank in ranks) < places
-
-
-def _ranks(values: Sequence[tuple[float, ...]], directions: Sequence[str]) -> list[int]:
-    """The rank of each: 0 for the non-dominated, 1 for those without the former, and so on."""
-    ranks, left, rank = [0] * len(values), list(range(len(values))), 0
-    while left:
-        best = [left[i] for i in front([values[i] for i in left], directions)]
-        for index in best:
-            ranks[index] = rank
-        left = [index for index in left if index not in set(best)]
-        rank += 1
-    return ranks
+    places = max(1, math.floor((len(others) + 1) * share))
+    better, left = 0, [values, *others]
+    while better < places:
+        best = set(front(left, directions))
+        if 0 in best:
+            return True
+        better += len(best)
+        left = [other for index, other in enumerate(left) if index not in best]
+    return False

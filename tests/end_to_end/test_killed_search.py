@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hearing import hearing
 
 from nas.study.storage import StudyStorage
 
@@ -32,6 +33,7 @@ def nas(folder: Path, *words: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=hearing,
     )
 
 
