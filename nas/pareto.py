@@ -18,8 +18,9 @@ def front(points: Sequence[Sequence[float]], directions: Sequence[str]) -> list[
     Of equal points all are kept.
     """
     if len(directions) == 1:
-        best = (max if directions[0] == "maximize" else min)(points, default=None)
-        return [i for i, point in enumerate(points) if point == best]
+        values = [point[0] for point in points]
+        best = (max if directions[0] == "maximize" else min)(values, default=None)
+        return [i for i, value in enumerate(values) if value == best]
     return [
         i
         for i, point in enumerate(points)
