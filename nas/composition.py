@@ -1,30 +1,27 @@
-"""Settings -> the parts of a study: data, space, reference network, limits, examiner."""
+"""Settings -> the parts of a study: data, space, reference network, limits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError, SpaceError
-from nas.execution import CrashError, StoppedError, WorkerProcess
-from nas.limits import bounds_of, limits_of, objective_of
+from nas.evaluation.rungs import check_rungs
+from nas.limits import limits_of, objective_of
 from nas.names import load_object, resolve
 from nas.objective import Objective
-from nas.outcome import Costs, EpochResult, Evaluation, Latency
 from nas.samplers import seed_of
 from nas.settings import Settings, SpaceSettings
-from nas.space import Genes, Option, SearchSpace
-from nas.study.candidates import Examiner, Report
+from nas.space import Genes, SearchSpace
 from search_spaces import SEARCH_SPACES
 
 if TYPE_CHECKING:
     from nas.evaluation.table import Table
-    from nas.latency.instrument import Instrument
 
 UNMEASURED_MS = 1000.0
 """Told for a latency that was not measured where there is no reference to take it from."""
@@ -100,6 +97,9 @@ def compose_parts(settings: Settings) -> Parts:
 
 
 def _table(settings: Settings) -> Table | None:
+    if settings.evaluation.name == "rungs":
+        fractions = settings.evaluation.fractions
+        check_rungs(epochs=settings.training.epochs, fractions=fractions)
     if settings.evaluation.name != "table":
         return None
     from nas.evaluation.table import Table
@@ -192,94 +192,3 @@ def _target(settings: Settings) -> str:
     from nas.latency.target import target_of
 
     return target_of(settings.target).key
-
-
-def make_examiner(
-    parts: Parts,
-    instrument: Instrument | None,
-    worker: WorkerProcess,
-    checkpoints: Path,
-    *,
-    stop: Callable[[], bool],
-) -> Examiner:
-    """How this study finds costs, latency and accuracy: from its table, or for real."""
-    if parts.table is not None:
-        return _examiner_of_table(parts, parts.table, instrument)
-    from nas.costs import count
-    from nas.evaluation.full import evaluate_full
-
-    assert instrument is not None  # without a table latency is always measured
-
-    def evaluate(architecture: Architecture, genes: object, report: Report) -> Evaluation:
-        try:
-            return train(architecture, report)
-        except CrashError:
-            # A signal to the whole group ends the child first: that is no fault of the candidate.
-            if stop():
-                raise StoppedError("training: given up because the study is to stop") from None
-            raise
-
-    def train(architecture: Architecture, report: Report) -> Evaluation:
-        found: Evaluation = worker.run(
-            evaluate_full,
-            {
-                "architecture": architecture,
-                "data": parts.settings.data,
-                "training": replace(parts.settings.training, **parts.resolved),
-                "seed": seed_of(parts.settings.study.seed, architecture.fingerprint),
-                "weights": weights_path(checkpoints, architecture),
-            },
-            report=report,
-            stop=stop,
-        )
-        return found
-
-    bounds = bounds_of(parts.objective)
-    return Examiner(
-        objective=parts.objective,
-        count=lambda architecture, genes: count(architecture),
-        measure=lambda architecture, genes: instrument.settle(architecture, *bounds),
-        evaluate=evaluate,
-        retries=parts.settings.execution.retries,
-    )
-
-
-def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None) -> Examiner:
-    bounds = bounds_of(parts.objective)
-
-    def count(architecture: Architecture, genes: Mapping[str, Option]) -> Costs:
-        row = table.row(genes, architecture.fingerprint)
-        if row.multiply_adds is None or row.parameters is None:
-            from nas.costs import count as counted
-
-            return counted(architecture)
-        return Costs(row.multiply_adds, row.parameters, memory_access=0)
-
-    def measure(architecture: Architecture, genes: Mapping[str, Option]) -> Latency | None:
-        ms = table.row(genes, architecture.fingerprint).latency_ms
-        if ms is not None:
-            return table_latency(ms, parts.target)
-        return instrument.settle(architecture, *bounds) if instrument else None
-
-    def evaluate(
-        architecture: Architecture, genes: Mapping[str, Option], report: Report
-    ) -> Evaluation:
-        accuracy = table.row(genes, architecture.fingerprint).accuracy
-        report(EpochResult(epoch=1, accuracy=accuracy, loss=0.0, seconds=0.0), 1)
-        return Evaluation(accuracy=accuracy, loss=0.0, seconds=0.0, seed=0)
-
-    return Examiner(objective=parts.objective, count=count, measure=measure, evaluate=evaluate)
-
-
-def table_latency(ms: float, target: str) -> Latency:
-    """A latency that a table gives, in the form of a measured one."""
-    return Latency(
-        ms=ms, low=ms, high=ms, ratio=1.0, ratio_low=1.0, ratio_high=1.0,
-        statistic="as in the table", clock="table", status="RESOLVED", target=target,
-        reference="", reference_ms=ms, rounds=0, processes=0, seconds=0.0,
-    )  # fmt: skip
-
-
-def weights_path(checkpoints: Path, architecture: Architecture) -> Path:
-    """Where the trained weights of a candidate are kept."""
-    return checkpoints / f"{architecture.fingerprint}.safetensors"

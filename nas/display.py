@@ -89,12 +89,20 @@ def ending(trial: TrialRecord, reference: tuple[str, Outcome] | None) -> str:
         return f"{outcome.kind}, {outcome.reason}"
     words: list[str] = [outcome.kind]
     if outcome.evaluation:
-        words.append(f"{percent(outcome.evaluation.accuracy)} validation")
+        words.append(f"{percent(outcome.evaluation.accuracy)} validation{_place(outcome)}")
     words.append(cost_words(outcome.latency, outcome.costs))
     times = times_reference(outcome.latency, reference[1] if reference else None)
     if reference and times is not None:
         words.append(f"{times:.2f} x {reference[0]}")
     return ", ".join(word for word in words if word)
+
+
+def _place(outcome: Outcome) -> str:
+    """Of how short a training the accuracy is, where it is not of the whole."""
+    evaluation = outcome.evaluation
+    if evaluation is None or evaluation.whole:
+        return ""
+    return f" after {evaluation.rungs[-1].epochs} epochs (rung {evaluation.rung})"
 
 
 def view(progress: Progress, now: float) -> RenderableType:

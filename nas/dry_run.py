@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.architecture import Architecture
-from nas.composition import Parts, compose_parts, make_examiner
+from nas.composition import Parts, compose_parts
 from nas.device import instrument_of
+from nas.evaluation.rungs import share_of_budget
+from nas.examining import make_examiner
 from nas.execution import WorkerProcess
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
@@ -115,14 +117,22 @@ def _note(
 def _seconds_of_training(
     parts: Parts, examiner: Examiner, draws: list[tuple[Genes, Architecture]]
 ) -> float:
-    """Seconds for all epochs of one candidate, from one epoch of the reference network."""
+    """Seconds of training of one candidate, from one epoch of the reference network."""
     genes, architecture = draws[0]
     if parts.reference is not None:
         genes, architecture = {}, parts.reference
     # Twice: the first call pays for starting the process and loading the data.
     examiner.evaluate(architecture, genes, lambda *_: None)
     evaluation = examiner.evaluate(architecture, genes, lambda *_: None)
-    return evaluation.seconds * parts.settings.training.epochs
+    return evaluation.seconds * parts.settings.training.epochs * _share_of_budget(parts)
+
+
+def _share_of_budget(parts: Parts) -> float:
+    """How much of a whole training the mean candidate gets."""
+    evaluation = parts.settings.evaluation
+    if evaluation.name != "rungs":
+        return 1.0
+    return share_of_budget(fractions=evaluation.fractions, promoted=evaluation.promoted)
 
 
 def _disk(parts: Parts, draws: list[tuple[Genes, Architecture]]) -> float:

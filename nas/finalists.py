@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas.composition import Parts, weights_path
+from nas.composition import Parts
 from nas.errors import NasError
+from nas.examining import weights_path
 from nas.execution import StoppedError, WorkerProcess
 from nas.outcome import Outcome
 from nas.result import Finalist, SearchResult

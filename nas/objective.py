@@ -168,12 +168,16 @@ class Objective:
 
 
 def rank(outcomes: list[tuple[int, Outcome]], *, noise: float) -> list[tuple[int, Outcome]]:
-    """Feasible evaluated trials, the best first.
+    """Feasible trials evaluated on the whole budget, the best first.
 
     Of those whose accuracy is within `noise` of the best one left, the lowest latency comes next,
     then the fewest multiply-adds, then the higher accuracy.
     """
-    left = [(n, o) for n, o in outcomes if o.kind == "evaluated" and o.feasible and o.evaluation]
+    left = [
+        (n, o)
+        for n, o in outcomes
+        if o.kind == "evaluated" and o.feasible and o.evaluation and o.evaluation.whole
+    ]
     ranked = []
     while left:
         best = max(o.evaluation.accuracy for _, o in left if o.evaluation)

@@ -100,11 +100,24 @@ class Latency(_Json):
 
 @dataclass(frozen=True)
 class EpochResult(_Json):
-    """One epoch of training: validation accuracy (0..1) and training loss at its end."""
+    """One epoch of training: validation accuracy (0..1) and training loss at its end.
+
+    `rung` is that of a training on a part of the budget, None where it has all of it.
+    """
 
     epoch: int
     accuracy: float
     loss: float
+    seconds: float
+    rung: int | None = None
+
+
+@dataclass(frozen=True)
+class RungResult(_Json):
+    """What a candidate reached on one rung, in one complete training of so many epochs."""
+
+    epochs: int
+    accuracy: float
     seconds: float
 
 
@@ -114,7 +127,10 @@ class Evaluation(_Json):
 
     Units:
         accuracy: share of the validation images, 0..1; seconds: wall clock of the training alone,
-        0 where it was looked up.
+        on all rungs together, 0 where it was looked up.
+
+    Where candidates climb rungs, `rungs` tells what each one reached, the lowest first, and `rung`
+    is the one at which the candidate ended below the whole budget: what is told then is of that.
     """
 
     accuracy: float
@@ -123,13 +139,21 @@ class Evaluation(_Json):
     seed: int
     epochs: tuple[EpochResult, ...] = ()
     conditions: dict[str, Any] = field(default_factory=dict)
+    rung: int | None = None
+    rungs: tuple[RungResult, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it had the whole budget; only then it may win."""
+        return self.rung is None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The way back from `to_json`."""
         fields = dict(value)
         epochs = tuple(EpochResult.from_json(e) for e in fields.pop("epochs", ()))
-        return cls(**fields, epochs=epochs)
+        rungs = tuple(RungResult.from_json(r) for r in fields.pop("rungs", ()))
+        return cls(**fields, epochs=epochs, rungs=rungs)
 
 
 OutcomeKind = Literal["evaluated", "refused", "repeated", "failed"]

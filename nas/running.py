@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.composition import UNMEASURED_MS, Parts, make_examiner
+from nas.composition import UNMEASURED_MS, Parts
 from nas.device import instrument_of
 from nas.errors import StudyError
 from nas.events import Counts, Listener
+from nas.examining import make_examiner
 from nas.execution import StoppedError, WorkerProcess
 from nas.finalists import finalists
 from nas.identity import info_of
@@ -21,6 +22,7 @@ from nas.result import SearchResult
 from nas.status import counted
 from nas.study.best import BestKeeper
 from nas.study.candidates import Examiner
+from nas.study.ladder import Ladder
 from nas.study.log import EventLog
 from nas.study.loop import Budget, Stopped, StudyLoop
 from nas.study.proposals import Proposer
@@ -61,7 +63,14 @@ def run(
                 store=Path(parts.settings.study.folder),
                 told=lambda message: _tell_all(told, lambda one: one.note(message)),
             )
-            examiner = make_examiner(parts, instrument, worker, checkpoints, stop=signals.stop)
+            examiner = make_examiner(
+                parts,
+                instrument,
+                worker,
+                checkpoints,
+                stop=signals.stop,
+                ladder=_ladder(parts, storage),
+            )
             reference = _reference(parts, storage, examiner, told)
             stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
         except StoppedError:
@@ -144,6 +153,14 @@ def _loop(
             seconds=None if hours is None else 3600 * hours,
         )
     )
+
+
+def _ladder(parts: Parts, storage: StudyStorage) -> Ladder | None:
+    evaluation = parts.settings.evaluation
+    if evaluation.name != "rungs":
+        return None
+    epochs = parts.settings.training.epochs
+    return Ladder(storage, objective=parts.objective, settings=evaluation, epochs=epochs)
 
 
 def _reference(

@@ -70,3 +70,36 @@ def test_a_list_that_means_nothing_to_a_space_is_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="space shufflenet_v2"):
         nas.search("space=shufflenet_v2", "space.groups=[1,2]")
+
+
+@pytest.mark.slow
+def test_a_search_in_rungs_trains_the_best_on_the_whole_budget_and_shows_the_others_in_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rungs = ("evaluation=rungs", "training.epochs=4", "evaluation.fractions=[0.25,0.5,1]")
+    quick = [word for word in QUICK if not word.startswith(("training", "tracking"))]
+    found = nas.search(*quick, *rungs, "study.trials=5", "study.name=one")
+    assert found.problems == ()
+    assert found.counts.evaluated == 5
+    for finalist in found.winners:
+        assert finalist.outcome.evaluation is not None
+        assert [r.epochs for r in finalist.outcome.evaluation.rungs] == [1, 2, 4]
+        assert finalist.test_accuracy is not None
+    # The reference is trained once, for all epochs.
+    assert found.reference is not None
+    assert found.reference.outcome.evaluation is not None
+    assert found.reference.outcome.evaluation.rungs == ()
+    kept = sorted(path.name for path in (tmp_path / "runs" / "one" / "checkpoints").iterdir())
+    assert not [name for name in kept if "rung" in name]
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    runs = client.search_runs(experiments, "tags.`nas.outcome` = 'evaluated'")
+    assert len(runs) == 5
+    for run in runs:
+        last = int(run.data.tags["nas.rung"])
+        accuracies = [run.data.metrics[f"rung{n}/accuracy"] for n in range(last + 1)]
+        assert run.data.metrics["accuracy"] == pytest.approx(accuracies[-1])

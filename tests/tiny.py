@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import SpaceError
 from nas.objective import Limit, Objective
-from nas.outcome import Costs, Evaluation
-from nas.settings import SamplerSettings
+from nas.outcome import Costs, Evaluation, Outcome
+from nas.settings import EvaluationSettings, SamplerSettings
 from nas.space import Gene, Genes, Option, SearchSpace
 from nas.study.candidates import Examiner
+from nas.study.ladder import Ladder
 from nas.study.loop import Budget, Stopped, StudyLoop
 from nas.study.proposals import Proposer
 from nas.study.storage import StudyStorage
@@ -62,9 +63,29 @@ def formula(architecture: Architecture) -> float:
     return 0.5 + 0.4 * (1 - 200 / (200 + size(architecture))) + 0.01 * deep
 
 
-def examiner(objective: Objective) -> Examiner:
-    """Costs and accuracy by formula; latency is not asked for."""
+EPOCHS = 9
+
+
+def examiner(
+    objective: Objective,
+    storage: StudyStorage | None = None,
+    train: Callable[[Architecture, int], Evaluation] | None = None,
+) -> Examiner:
+    """Costs and accuracy by formula; latency is not asked for.
+
+    With `train`, which is given the epochs, candidates climb rungs of 1, 3 and 9 epochs.
+    """
+    climb = None
+    if train is not None:
+        assert storage is not None  # rungs are written there
+        rungs = EvaluationSettings(name="rungs")
+        ladder = Ladder(storage, objective=objective, settings=rungs, epochs=EPOCHS)
+
+        def climb(known: Outcome, report: object) -> Evaluation:
+            return ladder.climb(known, lambda rung, epochs: train(known.architecture, epochs))
+
     return Examiner(
+        climb=climb,
         objective=objective,
         count=lambda a, g: Costs(size(a), size(a), 0),
         measure=lambda a, g: None,
@@ -92,6 +113,7 @@ def run(
 ) -> Stopped:
     """Create or re-open the study in a folder and run it until so many proposals are made."""
     space = Tiny()
+    train = more.pop("train", None)
     if (path / "study.db").exists():
         storage = StudyStorage.open(path)
     else:
@@ -107,7 +129,7 @@ def run(
         storage,
         space,
         proposer,
-        more.pop("examiner", None) or examiner(objective),  # type: ignore[arg-type]
+        more.pop("examiner", None) or examiner(objective, storage, train),  # type: ignore[arg-type]
         chance=0.1,
         unmeasured_ms=2.0,
         **more,  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from nas.errors import SettingsError
 from nas.pareto import front
 
 FRACTIONS = (1 / 9, 1 / 3, 1.0)
@@ -22,6 +23,30 @@ FRACTIONS = (1 / 9, 1 / 3, 1.0)
 def epochs_of(rung: int, *, epochs: int, fractions: Sequence[float] = FRACTIONS) -> int:
     """The epochs of a rung, counted from 0: its fraction of all, at least one."""
     return max(1, round(epochs * fractions[rung]))
+
+
+def check_rungs(*, epochs: int, fractions: Sequence[float]) -> None:
+    """Raise unless every rung is a longer training than the one below.
+
+    Raises:
+        SettingsError: two rungs would have equally many epochs.
+    """
+    found = [epochs_of(rung, epochs=epochs, fractions=fractions) for rung in range(len(fractions))]
+    if len(set(found)) < len(found):
+        raise SettingsError(
+            "evaluation.fractions: every rung must have more epochs than the one below; got "
+            f"{', '.join(map(str, found))} of training.epochs={epochs}; allowed: more "
+            "training.epochs, or fewer evaluation.fractions"
+        )
+
+
+def share_of_budget(*, fractions: Sequence[float], promoted: float) -> float:
+    """The share of a full evaluation of all that the rungs take, where `promoted` of each climb.
+
+    >>> round(share_of_budget(fractions=FRACTIONS, promoted=1 / 3), 3)
+    0.333
+    """
+    return sum(fraction * promoted**rung for rung, fraction in enumerate(fractions))
 
 
 def promotes(

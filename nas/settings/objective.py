@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from nas.settings.checks import at_least, fail, one_of
 
 OBJECTIVES = ("constrained", "pareto", "weighted")
-EVALUATIONS = ("full", "table")
+EVALUATIONS = ("full", "rungs", "table")
 QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
 
 
@@ -58,12 +59,26 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """Where accuracy comes from: training, or a table at `path`."""
+    """Where accuracy comes from: one training, trainings in rungs, or a table at `path`.
+
+    `fractions` are the shares of `training.epochs` that the rungs have, each a complete training of
+    its own; the best `promoted` of a rung so far climb to the next.
+    """
 
     name: str = "full"
     path: str | None = None
+    fractions: list[float] = field(default_factory=lambda: [1 / 9, 1 / 3, 1.0])
+    promoted: float = 1 / 3
 
     def __post_init__(self) -> None:
         one_of("evaluation.name", self.name, EVALUATIONS)
         if self.name == "table" and not self.path:
             raise fail("evaluation.path", "evaluation=table reads a file", self.path, "table.json")
+        rising = all(a < b for a, b in pairwise([0.0, *self.fractions]))
+        if len(self.fractions) < 2 or not rising or self.fractions[-1] != 1:
+            raise fail(
+                "evaluation.fractions", "must be two or more rising shares, the last of them 1",
+                self.fractions, "[0.111,0.333,1]",
+            )  # fmt: skip
+        if not 0 < self.promoted < 1:
+            raise fail("evaluation.promoted", "must be a share", self.promoted, "0 < share < 1")

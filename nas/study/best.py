@@ -19,18 +19,26 @@ Trials = list[tuple[int, Outcome]]
 
 def noise_among(evaluated: Trials, images: int) -> float:
     """The standard error of the best feasible validation accuracy."""
-    accuracies = [o.evaluation.accuracy for _, o in evaluated if o.feasible and o.evaluation]
+    accuracies = [
+        o.evaluation.accuracy
+        for _, o in evaluated
+        if o.feasible and o.evaluation and o.evaluation.whole
+    ]
     return noise_of(max(accuracies, default=0.0), images)
 
 
 def best_of(objective: Objective, evaluated: Trials, *, noise: float) -> Trials:
-    """Feasible evaluated trials, the best first; of the pareto objective only the front.
+    """Feasible trials evaluated on the whole budget, the best first; of pareto only the front.
 
     Equal accuracy within `noise`: the lower latency, then fewer multiply-adds.
     """
     if objective.name == "constrained":
         return rank(evaluated, noise=noise)
-    feasible = [(n, o) for n, o in evaluated if o.kind == "evaluated" and o.feasible]
+    feasible = [
+        (n, o)
+        for n, o in evaluated
+        if o.kind == "evaluated" and o.feasible and o.evaluation and o.evaluation.whole
+    ]
     values = [objective.values(o, chance=0.0, unmeasured_ms=0.0) for _, o in feasible]
     if objective.name == "weighted":
         indices = range(len(feasible))
@@ -59,13 +67,13 @@ class BestKeeper:
     def take(self, trials: list[TrialRecord]) -> None:
         """Begin with the trials a study already has."""
         outcomes = [(t.number, t.outcome) for t in trials if t.outcome is not None]
-        self._evaluated = [(n, o) for n, o in outcomes if o.kind == "evaluated"]
+        self._evaluated = [(n, o) for n, o in outcomes if _whole(o)]
         self._kept = {o.architecture.fingerprint for _, o in self._evaluated}
 
     def add(self, trial: TrialRecord) -> None:
         """Look at a finished trial."""
-        if trial.outcome is None or trial.outcome.kind != "evaluated":
-            return
+        if trial.outcome is None or not _whole(trial.outcome):
+            return  # below the whole budget nobody wins, and no weights are kept
         self._evaluated.append((trial.number, trial.outcome))
         self._kept.add(trial.outcome.architecture.fingerprint)
         noise = noise_among(self._evaluated, self.images)
@@ -78,6 +86,11 @@ class BestKeeper:
         for fingerprint in self._kept - worth - {self.reference}:
             (self.folder / f"{fingerprint}.safetensors").unlink(missing_ok=True)
         self._kept &= worth
+
+
+def _whole(outcome: Outcome) -> bool:
+    evaluation = outcome.evaluation
+    return outcome.kind == "evaluated" and evaluation is not None and evaluation.whole
 
 
 def _accuracy(trial: tuple[int, Outcome]) -> float:

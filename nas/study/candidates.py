@@ -30,7 +30,8 @@ class Examiner:
 
     Each is called with the architecture and its genes (none for the reference network): a table
     answers by genes, everything else by architecture. `measure` gives None where nobody asks for
-    latency. A crash of the process that trains is tried again `retries` times.
+    latency. A crash of the process that trains is tried again `retries` times. `climb` trains in
+    the place of `evaluate` where candidates climb rungs; the reference network has all its epochs.
     """
 
     objective: Objective
@@ -38,6 +39,7 @@ class Examiner:
     measure: Callable[[Architecture, Genes], Latency | None]
     evaluate: Callable[[Architecture, Genes, Report], Evaluation]
     retries: int = 1
+    climb: Callable[[Outcome, Report], Evaluation] | None = None
 
     def examine(
         self,
@@ -70,7 +72,7 @@ class Examiner:
             if refuse and (reason := self._broken(found)):
                 return found.outcome("refused", self.objective, reason)
             with found.stage("training", enter):
-                found.evaluation = self._evaluate(architecture, genes, report)
+                found.evaluation = self._evaluate(found, genes, report)
         except (StoppedError, TargetError, StudyError, SettingsError, DataError):
             raise
         except Exception as error:
@@ -94,13 +96,18 @@ class Examiner:
             return f"{limit.sentence}: unresolved, its interval reaches {over} over it"
         return f"{limit.sentence}: exceeded by {over}"
 
-    def _evaluate(self, architecture: Architecture, genes: Genes, report: Report) -> Evaluation:
+    def _evaluate(self, found: _Findings, genes: Genes, report: Report) -> Evaluation:
         for _ in range(self.retries):
             try:
-                return self.evaluate(architecture, genes, report)
+                return self._trained(found, genes, report)
             except (CrashError, MemoryRanOutError):
                 continue
-        return self.evaluate(architecture, genes, report)
+        return self._trained(found, genes, report)
+
+    def _trained(self, found: _Findings, genes: Genes, report: Report) -> Evaluation:
+        if self.climb is not None and genes:
+            return self.climb(found.outcome("evaluated", self.objective, ""), report)
+        return self.evaluate(found.architecture, genes, report)
 
 
 @dataclass

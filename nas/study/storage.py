@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.architecture import Architecture
 from nas.errors import StudyError, nearest
 from nas.objective import Direction
-from nas.outcome import Outcome, TrialRecord
+from nas.outcome import Evaluation, Outcome, TrialRecord
 from nas.study.folder import DATABASE, check_folder, studies
 from nas.study.proposals import CONSTRAINT, Proposal, quiet
 
@@ -153,7 +153,36 @@ class StudyStorage:
             storage.set_trial_user_attr(trial_id, "nas.violations", outcome.violations)
             storage.set_trial_user_attr(trial_id, "nas.feasible", outcome.feasible)
             storage.set_trial_user_attr(trial_id, "nas.outcome", outcome.kind)
+            if outcome.evaluation and outcome.evaluation.rungs:
+                last = len(outcome.evaluation.rungs) - 1
+                storage.set_trial_user_attr(trial_id, "nas.rung", last)
             storage.set_trial_user_attr(trial_id, "nas.record", outcome.to_json())
+
+    def climbed(self, fingerprint: str) -> Evaluation | None:
+        """What the running trial of this network reached on its rungs, None before the first."""
+        trial = self._running(fingerprint)
+        written = trial.user_attrs.get("nas.climbed") if trial else None
+        return Evaluation.from_json(written) if written else None
+
+    def note_climbed(self, fingerprint: str, evaluation: Evaluation) -> None:
+        """Write what a running trial reached, so that no rung is trained twice."""
+        trial = self._running(fingerprint)
+        if trial is not None:
+            with _said(self.path):
+                self._study._storage.set_trial_user_attr(
+                    trial._trial_id, "nas.climbed", evaluation.to_json()
+                )
+
+    def _running(self, fingerprint: str) -> FrozenTrial | None:
+        return next(
+            (
+                trial
+                for trial in reversed(self.trials)
+                if trial.state == TrialState.RUNNING
+                and trial.user_attrs.get("nas.fingerprint") == fingerprint
+            ),
+            None,
+        )
 
     def tell(
         self, number: int, state: TrialState, values: Sequence[float] | None, violation: float

@@ -58,7 +58,8 @@ def points_of(results: Sequence[EpochResult], started: float) -> tuple[Point, ..
 
 def epoch_points(result: EpochResult, now: float) -> list[Point]:
     """The two points of one epoch."""
-    values = legal.metrics({"epoch/accuracy": result.accuracy, "epoch/loss": result.loss})
+    place = "epoch" if result.rung is None else f"rung{result.rung}/epoch"
+    values = legal.metrics({f"{place}/accuracy": result.accuracy, f"{place}/loss": result.loss})
     return [Point(key, value, result.epoch, now) for key, value in values.items()]
 
 
@@ -77,6 +78,7 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
         "nas.unresolved": "yes" if outcome and outcome.unresolved else None,
         "nas.reason": outcome.reason or None if outcome else None,
         "nas.repeats": outcome.repeats if outcome else None,
+        "nas.rung": _rung(outcome) if outcome else None,
         "mlflow.source.name": legal.masked(study.command) or None,
         "mlflow.source.type": "LOCAL",
     }
@@ -101,12 +103,19 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
     )
 
 
+def _rung(outcome: Outcome) -> int | None:
+    """The rung at which a candidate ended, where candidates climb any."""
+    rungs = outcome.evaluation.rungs if outcome.evaluation else ()
+    return len(rungs) - 1 if rungs else None
+
+
 _UNFINISHED: dict[Status, str] = {"RUNNING": "running", "KILLED": "stopped"}
 
 
 def final_metrics(outcome: Outcome) -> dict[str, float | None]:
     """The numbers a candidate ends with; `seconds` is what was spent on it, in all stages."""
     costs, latency, evaluation = outcome.costs, outcome.latency, outcome.evaluation
+    rungs = evaluation.rungs if evaluation else ()
     return {
         "accuracy": evaluation.accuracy if evaluation else None,
         "latency_ms": latency.ms if latency else None,
@@ -117,6 +126,7 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
         "parameters": costs.parameters if costs else None,
         "memory_access": costs.memory_access if costs else None,
         "seconds": sum(outcome.seconds.values()),
+        **{f"rung{n}/accuracy": one.accuracy for n, one in enumerate(rungs)},
     }
 
 

@@ -90,7 +90,7 @@ def counted(records: Iterable[TrialRecord]) -> Counts:
 
 
 def best_of(records: Iterable[TrialRecord], number: int = 3) -> tuple[TrialRecord, ...]:
-    """The feasible evaluated trials of highest accuracy; equal ones by latency, then cost."""
+    """The feasible trials of highest accuracy on the whole budget, then by latency and cost."""
 
     def rank(record: TrialRecord) -> tuple[float, float, float]:
         outcome = record.outcome
@@ -105,7 +105,11 @@ def best_of(records: Iterable[TrialRecord], number: int = 3) -> tuple[TrialRecor
     feasible = [
         record
         for record in records
-        if record.outcome and record.outcome.kind == "evaluated" and record.outcome.feasible
+        if record.outcome
+        and record.outcome.kind == "evaluated"
+        and record.outcome.feasible
+        and record.outcome.evaluation
+        and record.outcome.evaluation.whole
     ]
     return tuple(sorted(feasible, key=rank)[:number])
 

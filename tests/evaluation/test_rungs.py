@@ -2,7 +2,9 @@ import random
 
 import pytest
 
-from nas.evaluation.rungs import epochs_of, promotes
+from nas.errors import SettingsError
+from nas.evaluation.rungs import FRACTIONS, check_rungs, epochs_of, promotes, share_of_budget
+from nas.settings.compose import compose
 
 UP = ("maximize",)
 BOTH = ("maximize", "minimize")
@@ -53,3 +55,30 @@ def test_over_many_candidates_about_the_share_climbs(share):
         seen.append(value)
     # Each climbs with about that probability: three deviations of 300 such draws are 0.087.
     assert climbed / 300 == pytest.approx(share, abs=0.087)
+
+
+def test_two_rungs_of_equal_length_are_refused():
+    with pytest.raises(SettingsError, match=r"evaluation\.fractions: .+; got 1, 1, 4 of training"):
+        check_rungs(epochs=4, fractions=FRACTIONS)
+    check_rungs(epochs=10, fractions=FRACTIONS)
+
+
+def test_the_rungs_of_a_third_each_take_a_third_of_the_budget():
+    # 1/9 of all, 1/3 of a third of all, all of a ninth.
+    assert share_of_budget(fractions=FRACTIONS, promoted=1 / 3) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["evaluation.fractions=[1]", "evaluation.fractions=[0.5,0.2,1]", "evaluation.promoted=1",
+     "evaluation.fractions=[0.1,0.5]", "evaluation.fractions=[0,1]"],
+)  # fmt: skip
+def test_rungs_that_cannot_be_are_refused(override):
+    with pytest.raises(SettingsError, match=rf"^{override.partition('=')[0]}: .+; got .+; allow"):
+        compose(["evaluation=rungs", override])
+
+
+def test_the_default_rungs_are_those_of_the_design():
+    settings = compose(["evaluation=rungs"])
+    assert settings.evaluation.fractions == pytest.approx(FRACTIONS)
+    check_rungs(epochs=settings.training.epochs, fractions=settings.evaluation.fractions)

@@ -8,7 +8,7 @@ import pytest
 from tracked_studies import architecture, evaluation, latency, outcome, record, study_info
 
 from nas.events import Counts
-from nas.outcome import EpochResult
+from nas.outcome import EpochResult, RungResult
 from nas.tracking import legal
 from nas.tracking.labels import kinds, magnitude, run_name, three_digits
 from nas.tracking.rows import study_row, trial_row
@@ -188,3 +188,24 @@ def test_long_values_are_cut_visibly_and_fit():
 def test_passwords_are_masked(text):
     assert "pa55" not in legal.masked(f"nas search tracking.uri={text} study.trials=5")
     assert "study.trials=5" in legal.masked(f"tracking.uri={text} study.trials=5")
+
+
+def test_a_candidate_that_climbed_rungs_shows_each_of_them_in_its_run():
+    rungs = (RungResult(1, 0.5, 0.1), RungResult(3, 0.7, 0.3))
+    curve = tuple(EpochResult(n, 0.2 * n, 1.0, 0.1, rung=1) for n in (1, 2, 3))
+    ended = replace(evaluation(0.7), rung=1, rungs=rungs, epochs=curve)
+    trial = record(0, replace(outcome(), evaluation=ended))
+    row = trial_row(study_info(), TrialState(trial, "FINISHED"))
+    assert row.tags["nas.rung"] == "1"
+    assert {key: row.metrics[key] for key in ("accuracy", "rung0/accuracy", "rung1/accuracy")} == {
+        "accuracy": 0.7,
+        "rung0/accuracy": 0.5,
+        "rung1/accuracy": 0.7,
+    }
+    # No curve of a shorter schedule stands where those of whole trainings are compared.
+    assert {point.key for point in row.points} == {"rung1/epoch/accuracy", "rung1/epoch/loss"}
+
+
+def test_the_best_had_the_whole_budget():
+    lower = replace(outcome(accuracy=0.99), evaluation=replace(evaluation(0.99), rung=0))
+    assert [r.number for r in best_of([record(0, lower), record(1, outcome())])] == [1]
