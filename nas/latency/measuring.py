@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.latency import lease
@@ -131,15 +132,22 @@ def _measure_at(
         turns, seen = seat.time(networks, plan, repeats)
         samples += turns
         states += seen
-        wanted = [
-            name
-            for name in wanted
-            if len(quiet_turns([one for one in samples if one.name == name], seat.floor))
-            < FEWEST_QUIET
-        ]
+        missing = {name: _missing(samples, name, seat.floor) for name in wanted}
+        wanted = [name for name in wanted if missing[name]]
         if not wanted:
             break
+        level = replace(level, rounds=max(missing.values()), most_rounds=1)
     return samples, states
+
+
+def _missing(samples: Sequence[Sample], name: str, floor: float) -> int:
+    """Rounds until a network has enough quiet turns, if as many are quiet as were so far."""
+    turns = [one for one in samples if one.name == name]
+    quiet = len(quiet_turns(turns, floor))
+    if quiet >= FEWEST_QUIET:
+        return 0
+    share = max(quiet, 1) / max(len(turns), 1)
+    return min(FEWEST_QUIET, math.ceil((FEWEST_QUIET - quiet) / share))
 
 
 def _plan(

@@ -1,0 +1,166 @@
+"""Known differences, no differences, and limits that have to hold later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from latency_parts.conditions import fresh
+from latency_parts.networks import networks, reference
+from torch import nn
+
+from nas.architecture import Architecture
+from nas.latency.certify import certify
+from nas.latency.instrument import Instrument
+from nas.latency.levels import DECIDE
+from nas.latency.subject import Subject
+from nas.latency.target import Target, target_of
+from nas.network import build
+from nas.settings import TargetSettings
+from search_spaces.published import published
+
+EXTRA = (1, 2, 4, 8)
+CHAINS = (8, 24)
+COPIES = 4
+CERTIFIED = 12
+MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
+SUSTAINED_SECONDS = 10.0
+PARENTS = (("shufflenet_v2_x1_0", 6), ("shufflenet_v1_g3_x1_0", 6), ("mobilenext_x0_5", 8))
+"""Networks and the place of the unit that is repeated: stride 1, in the middle."""
+
+
+class Spiked(nn.Module):
+    """A network whose unit at `place` is run `extra` times more; or that unit alone, in a chain."""
+
+    def __init__(self, network: Architecture, place: int, extra: int, *, alone: bool) -> None:
+        super().__init__()
+        whole = build(network)
+        units = list(whole.units)
+        again = [units[place] for _ in range(extra)]
+        parts = [whole.stem, *units[: place + 1], *again, *units[place + 1 :], whole.head]
+        self.parts = nn.Sequential(*(again if alone else parts))
+
+    def forward(self, x: Any) -> Any:
+        return self.parts(x)
+
+
+class Spike:
+    """Builds a `Spiked` for `Subject`."""
+
+    def __init__(self, *arguments: Any, alone: bool = False) -> None:
+        self.arguments, self.alone = arguments, alone
+
+    def __call__(self) -> nn.Module:
+        return Spiked(*self.arguments, alone=self.alone)
+
+
+def here() -> Target:
+    """The target a search has where nothing else is asked for."""
+    return target_of(TargetSettings())
+
+
+def spike(number: int | None = None) -> Iterator[dict[str, Any]]:
+    """Measured over expected ratio of networks with a unit of known cost repeated.
+
+    The unit's cost is the slope between two chains of it alone; all in one interleaving, each
+    invocation in a fresh process.
+    """
+    while True:
+        yield fresh(_spike, number)
+
+
+def _spike(number: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, place in PARENTS[:number]:
+        network = published(name)
+        into = network.units[place].out_channels
+        inside = (into, *network.sizes[place + 1])
+        plain = Subject("plain", network.input, Spike(network, place, 0))
+        spiked = [Subject(f"plus{n}", network.input, Spike(network, place, n)) for n in EXTRA]
+        chains = [
+            Subject(f"chain{n}", inside, Spike(network, place, n, alone=True)) for n in CHAINS
+        ]
+        with Instrument(here(), reference=reference(), level=DECIDE) as instrument:
+            base, *others = (
+                one.ratio for one in instrument.measure_many([plain, *spiked, *chains])
+            )
+        short, long = others[len(EXTRA) :]
+        unit = (long - short) / (CHAINS[1] - CHAINS[0])
+        found[name] = {
+            "unit": unit / base,
+            "errors": {
+                str(n): ratio / (base + n * unit) - 1
+                for n, ratio in zip(EXTRA, others, strict=False)
+            },
+        }
+    return {"networks": found}
+
+
+def copies(number: int | None = None) -> Iterator[dict[str, Any]]:
+    """Ratios of equal networks under different names, in one interleaving and one process each."""
+    while True:
+        yield fresh(_copies, number)
+
+
+def _copies(number: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, _ in PARENTS[:number]:
+        network = published(name)
+        equal = [Subject(f"copy{n}", network.input, Spike(network, 0, 0)) for n in range(COPIES)]
+        with Instrument(here(), reference=reference(), level=DECIDE) as instrument:
+            ratios = [one.ratio for one in instrument.measure_many(equal)]
+        found[name] = ratios
+    return {"ratios": found}
+
+
+def certified(number: int | None = None) -> Iterator[dict[str, Any]]:
+    """Networks certified under limits of all tightnesses, then measured by a later invocation.
+
+    Each network gets limits from its search-time ratio up to 20 % above it: the hardest case, a
+    study's winners being those that are near the limit.
+    """
+    wanted = networks(number or CERTIFIED)
+    while True:
+        searched = fresh(_decided, wanted)
+        first = fresh(_certified, wanted)
+        later = fresh(_decided, wanted)
+        found = []
+        for name, (low, ratio, high) in first.items():
+            for margin in MARGINS:
+                limit = searched[name] * (1 + margin)
+                found.append(
+                    {
+                        "network": name,
+                        "margin": margin,
+                        "kept": high <= limit,
+                        "broken": low > limit,
+                        "ratio": ratio,
+                        "later": later[name],
+                        "kept_later": later[name] <= limit,
+                    }
+                )
+        yield {"pairs": found}
+
+
+def _decided(wanted: dict[str, Architecture]) -> dict[str, float]:
+    with Instrument(here(), reference=reference(), level=DECIDE) as instrument:
+        found = instrument.measure_many(list(wanted.values()))
+    return {name: one.ratio for name, one in zip(wanted, found, strict=True)}
+
+
+def _certified(wanted: dict[str, Architecture]) -> dict[str, tuple[float, float, float]]:
+    found = certify(
+        here(),
+        list(wanted.values()),
+        reference=reference(),
+        sustained_seconds=SUSTAINED_SECONDS,
+    )
+    return {
+        name: (one.latency.ratio_low, one.latency.ratio, one.latency.ratio_high)
+        for name, one in zip(wanted, found, strict=False)
+    }
+
+
+def spread(ratios: list[float]) -> float:
+    return float(np.max(ratios) / np.min(ratios) - 1)
