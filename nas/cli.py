@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import nas
-from nas.commands import networks, searching, spaces, studies
+from nas.commands import guidelines, networks, searching, spaces, studies
+from nas.commands import latency as timing
 from nas.errors import InputError, NasError, nearest
 
 USAGE, FAILED, INTERRUPTED, CLOSED = 2, 1, 130, 141
@@ -73,10 +74,17 @@ def parser() -> argparse.ArgumentParser:
     published = _verb(verbs, "networks", networks.networks, "published networks, or one's layers")
     _words(published, "word", "NAME of a network (all published ones without)")
     _images(published)
-    latency = _verb(verbs, "latency", networks.latency, "measure networks side by side")
+    latency = _verb(verbs, "latency", timing.latency, "measure networks side by side")
     _words(latency, "word", "networks, and overrides of the target, such as target=eager")
     _images(latency)
     _composing(latency)
+    latency.add_argument("--compare", metavar="A,B", help="runtimes, and how their ranks agree")
+    latency.add_argument("--profile", action="store_true", help="where the time of a call goes")
+    latency.add_argument("--table", metavar="SPACE", help="predict from the space's block times")
+    rules = _verb(verbs, "guidelines", guidelines.guidelines, "ShuffleNet V2's, measured here")
+    _words(rules, "word", "G1 G2 G3 G4 (all without), and overrides of the target")
+    _composing(rules)
+    rules.add_argument("--to", type=Path, metavar="FILE.png", help="the figure's file")
     init = _verb(verbs, "init", searching.init, "write a commented search.yaml", json=False)
     init.add_argument("file", nargs="?", default="search.yaml", help="its name (search.yaml)")
     return made

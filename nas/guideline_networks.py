@@ -22,8 +22,9 @@ BLOCKS = 10
 class Setup:
     """One row of a guideline's table.
 
-    `gpu` and `arm` are the speeds printed in the column x1; `note` says where this row differs from
-    the paper's.
+    `gpu` and `arm` are the speeds printed in the column x1, `gpu_cost` and `arm_cost` what the
+    printed channels of those columns cost: multiply-adds up to a factor that the rows of a
+    guideline share. `note` says where this row differs from the paper's.
     """
 
     guideline: str
@@ -33,6 +34,8 @@ class Setup:
     gpu: float
     arm: float
     note: str = ""
+    gpu_cost: float = 1.0
+    arm_cost: float = 1.0
 
 
 class Parallel(nn.Module):
@@ -80,10 +83,10 @@ def setups() -> tuple[Setup, ...]:
 
 def _equal_width() -> list[Setup]:
     rows = (
-        ("1:1", 32, 32, 1480, 76.2),
-        ("1:2", 22, 44, 1296, 72.9),
-        ("1:6", 13, 78, 876, 69.1),
-        ("1:12", 9, 108, 748, 57.6),
+        ("1:1", 32, 32, 1480, 76.2, 128 * 128),
+        ("1:2", 22, 44, 1296, 72.9, 90 * 180),
+        ("1:6", 13, 78, 876, 69.1, 52 * 312),
+        ("1:12", 9, 108, 748, 57.6, 36 * 432),
     )
 
     def build(into: int, out: int) -> nn.Module:
@@ -91,25 +94,45 @@ def _equal_width() -> list[Setup]:
         return nn.Sequential(*(layer for pair in pairs for layer in pair))
 
     return [
-        Setup("G1", ratio, into, lambda into=into, out=out: build(into, out), gpu, arm)  # type: ignore[misc]
-        for ratio, into, out, gpu, arm in rows
+        Setup(
+            "G1",
+            ratio,
+            into,
+            lambda into=into, out=out: build(into, out),  # type: ignore[misc]
+            gpu,
+            arm,
+            gpu_cost=cost,
+            arm_cost=into * out,
+        )
+        for ratio, into, out, gpu, arm, cost in rows
     ]
 
 
 def _groups() -> list[Setup]:
     rows = (
-        (1, 64, 2451, 40.0, ""),
-        (2, 90, 1725, 35.0, ""),
-        (4, 128, 1026, 32.9, ""),
-        (8, 184, 634, 27.8, "184 channels: the printed 180 do not divide into 8 groups"),
+        (1, 64, 128, 2451, 40.0, ""),
+        (2, 90, 180, 1725, 35.0, ""),
+        (4, 128, 256, 1026, 32.9, ""),
+        (8, 184, 360, 634, 27.8, "184 channels: the printed 180 do not divide into 8 groups"),
     )
+    printed = {184: 180}
 
     def build(groups: int, width: int) -> nn.Module:
         return nn.Sequential(*(_convolution(width, width, groups=groups) for _ in range(BLOCKS)))
 
     return [
-        Setup("G2", f"{g} groups", width, lambda g=g, w=width: build(g, w), gpu, arm, note)  # type: ignore[misc]
-        for g, width, gpu, arm, note in rows
+        Setup(
+            "G2",
+            f"{g} group" + "s" * (g > 1),
+            width,
+            lambda g=g, w=width: build(g, w),  # type: ignore[misc]
+            gpu,
+            arm,
+            note,
+            gpu_cost=on_gpu**2 / g,
+            arm_cost=printed.get(width, width) ** 2 / g,
+        )
+        for g, width, on_gpu, gpu, arm, note in rows
     ]
 
 

@@ -49,16 +49,19 @@ class Row:
     high: float
     gpu: float
     arm: float
+    gpu_slowdown: float
+    arm_slowdown: float
     note: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line on a guideline: holds, does not hold, or is open, and the largest slowdown."""
+    """One line on a guideline: holds, does not hold, or is open, by the row `label`."""
 
     guideline: str
     sentence: str
     verdict: str
+    label: str
     slowdown: float
     low: float
     high: float
@@ -108,6 +111,8 @@ def measure_guidelines(
                     high=latency.ratio_high * scale,
                     gpu=setup.gpu,
                     arm=setup.arm,
+                    gpu_slowdown=good.gpu / setup.gpu * good.gpu_cost / setup.gpu_cost,
+                    arm_slowdown=good.arm / setup.arm * good.arm_cost / setup.arm_cost,
                     note=setup.note,
                 )
             )
@@ -127,7 +132,15 @@ def _finding(guideline: str, rows: Sequence[Row]) -> Finding:
         verdict = "holds"
     elif worst.high < 1:
         verdict = "does not hold"
-    return Finding(guideline, SENTENCES[guideline], verdict, worst.slowdown, worst.low, worst.high)
+    return Finding(
+        guideline,
+        SENTENCES[guideline],
+        verdict,
+        worst.label,
+        worst.slowdown,
+        worst.low,
+        worst.high,
+    )
 
 
 def figure(report: GuidelineReport) -> bytes:
@@ -152,12 +165,16 @@ def figure(report: GuidelineReport) -> bytes:
             ],
             color="#4477aa",
             capsize=3,
+            label="here (95 %)",
         )
+        axes.plot(at, [row.gpu_slowdown for row in rows], "^", color="#ee6677", label="paper, GPU")
+        axes.plot(at, [row.arm_slowdown for row in rows], "v", color="#228833", label="paper, ARM")
         axes.axhline(1.0, color="black", linewidth=0.8)
         axes.set_xticks(list(at), [row.label for row in rows], rotation=30, ha="right", fontsize=8)
         axes.set_title(f"{name}: {SENTENCES[name]}", fontsize=8)
         if not place:
             axes.set_ylabel("time per multiply-add", fontsize=8)
+            axes.legend(fontsize=7)
     file = io.BytesIO()
     drawn.savefig(file, format="png", dpi=120)
     return file.getvalue()

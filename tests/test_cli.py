@@ -517,9 +517,12 @@ def test_flags_and_overrides_come_in_any_order(
 def test_help_names_every_verb_and_each_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr().out
-    verbs = ["search", "resume", "status", "track", "ui", "space", "networks", "latency", "init"]
+    verbs = [
+        "search", "resume", "status", "track", "ui", "space", "networks", "latency", "guidelines",
+        "init",
+    ]  # fmt: skip
     for verb in verbs:
-        assert re.search(rf"^    {verb} +\S", shown, re.MULTILINE)
+        assert re.search(rf"^    {verb}\s+\S", shown, re.MULTILINE)
         with pytest.raises(SystemExit) as caught:
             main([verb, "--help"])
         assert caught.value.code == 0

@@ -60,7 +60,8 @@ def row(label, slowdown, half, gpu):
     )  # fmt: skip
     return Row(
         guideline="G1", label=label, channels=8, multiply_adds=1, memory_access=1, latency=latency,
-        slowdown=slowdown, low=slowdown - half, high=slowdown + half, gpu=gpu, arm=1.0, note="",
+        slowdown=slowdown, low=slowdown - half, high=slowdown + half, gpu=gpu, arm=1.0,
+        gpu_slowdown=1.0, arm_slowdown=1.0, note="",
     )  # fmt: skip
 
 
@@ -81,9 +82,21 @@ def test_the_figure_is_a_png():
     assert figure(GuidelineReport("t", two, ())).startswith(b"\x89PNG")
 
 
+def test_the_papers_columns_are_normalised_by_their_own_multiply_adds():
+    # Table 1: 1027.6 and 975.4 M on the GPU, 64.2 and 61.0 on the ARM; table 2: 128.5 and 127.0.
+    first, *_, last = of("G1")
+    assert last.gpu_cost / first.gpu_cost == pytest.approx(975.4 / 1027.6, rel=1e-3)
+    assert last.arm_cost / first.arm_cost == pytest.approx(61.0 / 64.2, rel=1e-3)
+    first, *_, last = of("G2")
+    assert last.gpu_cost / first.gpu_cost == pytest.approx(508.0 / 513.8, rel=1e-3)
+    assert last.arm_cost / first.arm_cost == pytest.approx(127.0 / 128.5, rel=1e-3)
+
+
 @pytest.mark.slow
 def test_element_wise_operations_are_measured_against_the_row_without_them():
     found = measure_guidelines(target_of(TargetSettings()), only=["G4"], level=SCREEN)
     assert found.rows[-1].slowdown == 1.0
     assert found.rows[0].slowdown > 0.7
     assert found.findings[0].guideline == "G4"
+    # Table 4, GPU, c = 32: 2427 with both, 2842 with neither
+    assert found.rows[0].gpu_slowdown == pytest.approx(2842 / 2427)

@@ -1,4 +1,4 @@
-"""nas networks, latency: networks without a study."""
+"""nas networks: the published networks, or the layers of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
-from nas.commands.words import FOLDER, divided, progress, size
+from nas.commands.words import FOLDER, divided, module_given, progress, size
 from nas.errors import InputError
 from search_spaces.published import catalogue
 from search_spaces.published_network import IMAGENET, IMAGENET_CLASSES, PublishedNetwork
@@ -17,11 +17,7 @@ from search_spaces.published_network import IMAGENET, IMAGENET_CLASSES, Publishe
 if TYPE_CHECKING:
     from torch import nn
 
-    from nas.latency.subject import Subject
-    from nas.outcome import Costs, Latency
-
-SHORT = 24
-"""Longer names are listed below a table."""
+    from nas.outcome import Costs
 
 
 def networks(arguments: Namespace) -> int:
@@ -116,7 +112,7 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
         architecture = resolve(name, input=input, classes=arguments.classes, folder=folder)
         module, images, text = build(architecture), architecture.input, architecture.text
     else:
-        module, images, text = _module(name, network), input or IMAGENET, ""
+        module, images, text = module_given(name, network), input or IMAGENET, ""
     costs, found = count_module(module, images), layers(module, images)
     if arguments.json:
         rows = [{f: getattr(layer, f) for f in layer.__dataclass_fields__} for layer in found]
@@ -143,109 +139,6 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
         show("", forms([("text form", text)]))
     show(following([(f"nas latency {name}", "measure it here")]))
     return 0
-
-
-def latency(arguments: Namespace) -> int:
-    """Networks measured side by side; ratios are to the first."""
-    from nas.latency.instrument import Instrument
-    from nas.latency.target import target_of
-    from nas.settings.compose import compose
-    from nas.terminal import console, show_json
-
-    names, folder, overrides = divided(arguments.overrides)
-    if not names:
-        raise InputError(
-            "nas latency: takes one network or more; got none; allowed: nas latency "
-            "shufflenet_v2_x0_5 shufflenet_v1_g3_x0_5; nas networks lists the published ones"
-        )
-    settings = compose(overrides, config_dir=arguments.config_dir)
-    subjects = [_subject(name, folder, arguments) for name in names]
-    target = target_of(settings.target)
-    console(errors=True).print(f"measuring on {target.key} ...", soft_wrap=True)
-    with Instrument(target, reference=subjects[0]) as instrument:
-        measured = instrument.measure_many(subjects)
-    costs = [_costs(subject) for subject in subjects]
-    if arguments.json:
-        rows = [
-            {"name": name, **found.to_json(), "costs": cost.to_json()}
-            for name, found, cost in zip(names, measured, costs, strict=True)
-        ]
-        show_json({"target": target.to_json(), "networks": rows})
-        return 0
-    _show_latencies(names, measured, costs, target.key)
-    return 0
-
-
-def _subject(name: str, folder: Path, arguments: Namespace) -> Subject:
-    """A network as the instrument takes it, under a name of its own."""
-    from nas.latency.subject import Subject, subject
-    from nas.names import locate
-
-    input = size(arguments.input) if arguments.input else None
-    found = locate(name, input=input, classes=arguments.classes, folder=folder)
-    if isinstance(found, Architecture):
-        return subject(found)
-    module = _module(name, found)
-    return Subject(name, input or IMAGENET, lambda: module)
-
-
-def _module(name: str, found: object) -> nn.Module:
-    from torch import nn
-
-    if not isinstance(found, nn.Module):
-        raise InputError(
-            f"network {name}: must be an Architecture or a torch module; got "
-            f"{type(found).__qualname__}; allowed: a function of yours that returns one"
-        )
-    return found
-
-
-def _costs(subject: Subject) -> Costs:
-    from nas.costs import count_module
-
-    return count_module(subject.build(), subject.input)
-
-
-def _show_latencies(
-    names: Sequence[str], measured: Sequence[Latency], costs: Sequence[Costs], target: str
-) -> None:
-    from nas.tables import amount, facts, following, forms, interval, table
-    from nas.terminal import show
-
-    order = sorted(measured, key=lambda one: one.ms)
-    made = table("network", "latency, ms (95 %)", "ratio", "rank", "FLOPs")
-    long = []
-    for number, (name, found, cost) in enumerate(zip(names, measured, costs, strict=True), start=1):
-        short = name if len(name) <= SHORT else f"network {number}"
-        if short != name:
-            long.append((short, name))
-        made.add_row(
-            short,
-            interval(found),
-            f"{found.ratio:.3f}",
-            str(order.index(found) + 1),
-            amount(cost.multiply_adds),
-        )
-    first = measured[0]
-    conditions = first.conditions
-    disturbed = conditions.get("preempted_share")
-    show(made, "", *([forms(long), ""] if long else []))
-    show(
-        facts(
-            [
-                ("target", target),
-                ("ratio", f"to {names[0] if len(names[0]) <= SHORT else 'network 1'}"),
-                (
-                    "measured",
-                    f"{first.statistic} of {first.rounds} rounds",
-                ),
-                ("disturbed", "" if disturbed is None else f"{100 * disturbed:.0f} % of its calls"),
-            ]
-        )
-    )
-    if any(one.status != "RESOLVED" for one in measured):
-        show("* not resolved: the interval is wider than the instrument aims at")
-    show(following([("nas search objective.latency_of=" + names[0], "beat it")]))
 
 
 def _no_settings(verb: str, overrides: Sequence[str]) -> None:

@@ -7,8 +7,12 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FOLDER = "study.folder"
 DEFAULT_FOLDER = "runs"
@@ -64,6 +68,22 @@ def size(text: str) -> tuple[int, int, int]:
             f"--input: must be CHANNELSxHEIGHTxWIDTH; got {text!r}; allowed: for example 3x224x224"
         )
     return int(found[1]), int(found[2]), int(found[3])
+
+
+def module_given(name: str, found: object) -> nn.Module:
+    """What a user's own function gave, if it is a torch module.
+
+    Raises:
+        InputError: it is something else.
+    """
+    from torch import nn
+
+    if not isinstance(found, nn.Module):
+        raise InputError(
+            f"network {name}: must be an Architecture or a torch module; got "
+            f"{type(found).__qualname__}; allowed: a function of yours that returns one"
+        )
+    return found
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nas.errors import MeasurementError, TargetError
+from nas.latency.runtimes import RUNTIMES
 from nas.latency.target import Reach
 from nas.settings import TORCH_RUNTIMES
 
@@ -176,8 +177,15 @@ class Worker:
         if not reply.pop("ok", False):
             kind, text = reply.get("kind"), reply.get("error", "")
             if kind == "missing":
-                raise TargetError(f"measuring process: its runtime must be installed; got {text}")
-            raise MeasurementError(f"measuring process: must run every network; got {kind}: {text}")
+                install = RUNTIMES[request["runtime"]].install
+                raise TargetError(
+                    f"measuring process: its runtime must be installed; got {text}; install it "
+                    f"there with: {install}"
+                )
+            network = f", network {request['name']}" if "name" in request else ""
+            raise MeasurementError(
+                f"measuring process{network}: must run every network; got {kind}: {text}"
+            )
         return reply
 
     def _send(self, content: bytes) -> None:

@@ -145,6 +145,9 @@ def prepare(network: Subject, target: Target) -> Prepared:
                 "allowed: a tensor, or a list or tuple of them"
             )
         content = runtime_of(target.runtime).serialise(*_as_asked(module, example, target))
+    except MeasurementError as error:
+        error.add_note(f"the network is {network.name}")
+        raise
     finally:
         torch.set_num_threads(threads)
     return Prepared(

@@ -7,6 +7,7 @@ and by family). A block that was not measured is estimated from the measured one
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -132,6 +133,12 @@ class BlockTable:
                 f"{path}: must be a table of block times; got {type(error).__name__}: {error}; "
                 "allowed: a file that nas latency --table wrote"
             ) from error
+
+
+def table_path(folder: Path, target: str, space: str) -> Path:
+    """Where the table of a target (its key) and a space (its fingerprint) is stored."""
+    digest = hashlib.sha256(f"{target} {space}".encode()).hexdigest()[:16]
+    return folder / "latency_tables" / f"{digest}.json"
 
 
 def build_table(
