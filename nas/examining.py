@@ -32,10 +32,12 @@ def make_examiner(
     *,
     stop: Callable[[], bool],
     ladder: Ladder | None = None,
+    measure: Callable[[Architecture], Latency] | None = None,
 ) -> Examiner:
     """How this study finds costs, latency and accuracy: from its table, or for real.
 
     With a `ladder` candidates climb it, and only the reference network is trained at once.
+    `measure` stands in for the instrument's own way to settle the limits.
     """
     if parts.table is not None:
         return _examiner_of_table(parts, parts.table, instrument)
@@ -43,11 +45,12 @@ def make_examiner(
 
     assert instrument is not None  # without a table latency is always measured
     bounds = bounds_of(parts.objective)
+    settle = measure or (lambda architecture: instrument.settle(architecture, *bounds))
     trainer = _Trainer(parts, worker, checkpoints, stop)
     return Examiner(
         objective=parts.objective,
         count=lambda architecture, genes: count(architecture),
-        measure=lambda architecture, genes: instrument.settle(architecture, *bounds),
+        measure=lambda architecture, genes: settle(architecture),
         evaluate=lambda architecture, genes, report: trainer.whole(architecture, report),
         retries=parts.settings.execution.retries,
         climb=None if ladder is None else partial(trainer.climb, ladder),

@@ -19,6 +19,7 @@ from nas.finalists import finalists
 from nas.identity import info_of
 from nas.outcome import Outcome
 from nas.result import SearchResult
+from nas.screening import screen_of
 from nas.status import counted
 from nas.study.best import BestKeeper
 from nas.study.candidates import Examiner
@@ -63,6 +64,7 @@ def run(
                 store=Path(parts.settings.study.folder),
                 told=lambda message: _tell_all(told, lambda one: one.note(message)),
             )
+            screen = screen_of(parts, instrument)
             examiner = make_examiner(
                 parts,
                 instrument,
@@ -70,9 +72,13 @@ def run(
                 checkpoints,
                 stop=signals.stop,
                 ladder=_ladder(parts, storage),
+                measure=screen.measure if screen else None,
             )
             reference = _reference(parts, storage, examiner, told)
             stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
+            if screen:
+                report = screen.report()
+                _tell_all(told, lambda one: one.note(report))
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
         except BaseException as error:

@@ -41,7 +41,7 @@ LAYERS = (
         "nas.guidelines",
     ),
     ("nas.limits", "nas.composition"),
-    ("nas.device", "nas.examining"),
+    ("nas.device", "nas.examining", "nas.screening"),
     ("nas.finalists", "nas.identity", "nas.running", "nas.session", "nas.dry_run"),
     ("nas.tables", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
 )

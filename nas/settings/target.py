@@ -16,7 +16,9 @@ class TargetSettings:
 
     `host`, `ssh_options` (as for ssh) and `python` say how `where=ssh` is reached, `command` is the
     program and its arguments of `where=command`. `folded`: batch normalisation is folded into the
-    convolutions before a torch runtime gets the network (the others fold by themselves).
+    convolutions before a torch runtime gets the network (the others fold by themselves). `table`
+    is a file that `nas latency --table` wrote: candidates that it puts clearly over a limit are
+    refused unmeasured; it is no part of the key.
     """
 
     where: str = "local"
@@ -32,6 +34,7 @@ class TargetSettings:
     ssh_options: list[str] = field(default_factory=list)
     python: str = "python3"
     command: list[str] = field(default_factory=list)
+    table: str | None = None
 
     def __post_init__(self) -> None:
         one_of("target.where", self.where, ("local", "ssh", "command"))

@@ -92,6 +92,8 @@ class Examiner:
             return ""
         limit = next(limit for limit in self.objective.limits if limit.name == worst)
         over = f"{100 * _over(violations[worst]):.1f} %"
+        if limit.quantity == "latency" and found.predicted:
+            return f"{limit.sentence}: predicted from its blocks to exceed it, not measured"
         if limit.quantity == "latency" and found.unresolved:
             return f"{limit.sentence}: unresolved, its interval reaches {over} over it"
         return f"{limit.sentence}: exceeded by {over}"
@@ -126,6 +128,11 @@ class _Findings:
     def unresolved(self) -> bool:
         """Whether the limit on latency lies inside the interval."""
         return bool(self.latency and self.latency.conditions.get("verdict") == "unresolved")
+
+    @property
+    def predicted(self) -> bool:
+        """Whether no process measured it."""
+        return bool(self.latency and self.latency.clock == "block table")
 
     @contextmanager
     def stage(self, stage: Stage, enter: Callable[[Stage], None]) -> Iterator[None]:

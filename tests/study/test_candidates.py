@@ -12,6 +12,7 @@ from nas.latency.decision import verdict
 from nas.limits import bounds_of
 from nas.objective import Limit, Objective
 from nas.outcome import Latency, Outcome
+from nas.screening import CLOCK
 
 LIMIT = Objective("constrained", limits=(Limit("latency", 2.0),))
 
@@ -21,16 +22,23 @@ def network() -> Architecture:
     return space.decode({gene.name: gene.options[0] for gene in space.genes})
 
 
-def examined(low: float, high: float) -> Outcome:
+def examined(low: float, high: float, clock: str = "wall") -> Outcome:
     ms = (low + high) / 2
     found = Latency(
         ms=ms, low=low, high=high, ratio=ms, ratio_low=low, ratio_high=high, statistic="median",
-        clock="wall", status="RESOLVED", target="t", reference="r", reference_ms=1.0, rounds=8,
+        clock=clock, status="RESOLVED", target="t", reference="r", reference_ms=1.0, rounds=8,
         processes=5, seconds=1.0,
     )  # fmt: skip
     judged = replace(found, conditions={"verdict": verdict(found, *bounds_of(LIMIT))})
     looked = replace(examiner(LIMIT), measure=lambda a, g: judged)
     return looked.examine(network(), {}, enter=lambda _: None, report=lambda *_: None)
+
+
+def test_what_was_only_predicted_is_refused_in_words_that_say_so() -> None:
+    found = examined(4.0, 6.0, clock=CLOCK)
+    assert found.kind == "refused"
+    assert found.reason == "latency <= 2 ms: predicted from its blocks to exceed it, not measured"
+    assert not found.feasible
 
 
 @pytest.mark.parametrize(
