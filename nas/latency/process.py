@@ -179,8 +179,8 @@ class Worker:
             if kind == "missing":
                 install = RUNTIMES[request["runtime"]].install
                 raise TargetError(
-                    f"measuring process: its runtime must be installed; got {text}; install it "
-                    f"there with: {install}"
+                    f"measuring process: what a network needs must be installed; got {text}; the "
+                    f"runtime is installed there with: {install}"
                 )
             network = f", network {request['name']}" if "name" in request else ""
             raise MeasurementError(

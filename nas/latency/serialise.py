@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
+import sysconfig
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nas.errors import MeasurementError
@@ -45,25 +50,49 @@ def to_onnx(module: nn.Module, example: torch.Tensor) -> bytes:
 
 
 def to_pickle(module: nn.Module, example: torch.Tensor) -> bytes:
-    """The module itself.
+    """The module itself, with the code of its classes where that is not installed.
+
+    A class of a user's file has no name that another process could import it by.
 
     Raises:
-        MeasurementError: its class cannot be imported by name in another process.
+        MeasurementError: it holds what no other process can be given.
     """
     import pickle
 
+    import cloudpickle
     import torch
 
     file = io.BytesIO()
     try:
-        torch.save(module, file)
+        with _by_value(module, cloudpickle):
+            torch.save(module, file, pickle_module=cloudpickle)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise MeasurementError(
             "torch runtime: the module must be picklable to reach the measuring process; got "
-            f"{type(module).__name__}: {_line(error)}; allowed: classes of an importable file, or "
-            "another runtime (onnxruntime)"
+            f"{type(module).__name__}: {_line(error)}; allowed: modules without open files or "
+            "locks, or another runtime (onnxruntime)"
         ) from error
     return file.getvalue()
+
+
+@contextmanager
+def _by_value(module: nn.Module, cloudpickle: ModuleType) -> Iterator[None]:
+    """While it lasts, classes of files that are not installed are pickled as code."""
+    installed = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib"))
+    names = {type(part).__module__ for part in module.modules()}
+    found = [
+        sys.modules[name]
+        for name in names
+        if name in sys.modules and name.partition(".")[0] not in ("nas", "search_spaces")
+    ]
+    own = [one for one in found if not (getattr(one, "__file__", "") or "").startswith(installed)]
+    for one in own:
+        cloudpickle.register_pickle_by_value(one)
+    try:
+        yield
+    finally:
+        for one in own:
+            cloudpickle.unregister_pickle_by_value(one)
 
 
 def to_script(module: nn.Module, example: torch.Tensor) -> bytes:

@@ -2,6 +2,9 @@
 
 import importlib.util
 import shutil
+import subprocess
+import sys
+import threading
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from torch import nn
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import MeasurementError
+from nas.latency import serialise
 from nas.latency.instrument import Instrument
 from nas.latency.runtimes import RUNTIMES, prepare
 from nas.latency.seat import Seat
@@ -115,14 +119,31 @@ def test_folding_removes_the_normalisation_and_keeps_the_outputs():
         torch.testing.assert_close(folded(image), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_module_of_a_class_that_cannot_be_imported_is_told():
-    class Hidden(nn.Module):
+def test_a_module_that_no_other_process_can_be_given_is_told():
+    class Locked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+
         def forward(self, x):
             return x
 
-    target = target_of(TargetSettings(runtime="eager"))
     with pytest.raises(MeasurementError, match="must be picklable to reach the measuring process"):
-        prepare(Subject("hidden", (1, 4, 4), Hidden), target)
+        serialise.to_pickle(Locked(), torch.zeros(1))
+
+
+def test_a_class_that_cannot_be_imported_by_name_travels_as_code(tmp_path):
+    class Twice(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    file = tmp_path / "module.pt"
+    file.write_bytes(serialise.to_pickle(Twice(), torch.zeros(1)))
+    code = f"import torch; m = torch.load({str(file)!r}, weights_only=False); print(m(21))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "42\n"
 
 
 def test_a_module_that_gives_no_tensors_is_told():
