@@ -3,9 +3,9 @@
     python benchmarks/latency.py --section SECTION... [--invocations N] [--add] [--trial N]
 
 writes benchmarks/results/latency.md and the raw values beside it as latency.json, after every
-invocation. `--add` keeps the invocations that are there, so that a section can be measured at
-several times. `--trial N` takes N networks, prints the section and writes nothing. Nothing else
-should compute.
+invocation. `--add` keeps the invocations that are there: as-found, other-core and same-core run
+once at a time (3 to 5 minutes) and are to be run three times, best at different ones. `--trial N`
+takes N networks, prints the section and writes nothing. Nothing else should compute.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ RUN: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
 }
 
 
-ONCE = {"lease", "certified", *(f"table-{runtime}" for runtime in RUNTIMES)}
-"""Sections with many cases in one invocation."""
+THRICE = {"spike", "copies", "training"}
+"""Sections of three invocations at once; the others have many cases in one, or take minutes."""
 
 
 def main() -> None:
     assert set(RUN) == set(SECTIONS)
-    run_sections(__doc__ or "", "latency", RUN, page, often=lambda name: 1 if name in ONCE else 3)
+    run_sections(__doc__ or "", "latency", RUN, page, often=lambda name: 3 if name in THRICE else 1)
 
 
 if __name__ == "__main__":

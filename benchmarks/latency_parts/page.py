@@ -64,6 +64,9 @@ def _condition(raw: Raw, name: str) -> Iterator[str]:
     number = len(runs[0]["decide"])
     yield f"{number} networks, {len(runs)} invocations, ONNX Runtime, one thread, one image."
     yield ""
+    if len(runs) < 2:
+        yield "Nothing to compare with yet: run it again with `--add`."
+        return
     yield "| number | between invocations: median | 90th percentile | most | tau | tau > 2 % |"
     yield "|---|---|---|---|---|---|"
     found = {}

@@ -1,0 +1,64 @@
+"""The scripts behind the figures: that they run, and that their arithmetic is right."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))
+
+
+def run(numbers: dict[str, float], half: float = 0.01) -> dict[str, Any]:
+    return {
+        "decide": {
+            name: {
+                "ratio": ratio,
+                "ratio_low": ratio / (1 + half),
+                "ratio_high": ratio * (1 + half),
+            }
+            for name, ratio in numbers.items()
+        }
+    }
+
+
+def test_repeatability_is_worked_out_as_by_hand() -> None:
+    from latency_parts.invocations import figures
+
+    first = run({"a": 1.0, "b": 2.0, "c": 2.01})
+    second = run({"a": 1.005, "b": 2.0, "c": 1.99})
+    found = figures([first, second], of="decide", key="ratio")
+    assert found["n"] == 3
+    assert found["median"] == pytest.approx(math.log(1.005))
+    assert found["most"] == pytest.approx(math.log(2.01 / 1.99))
+    # b and c change places: of three pairs two agree; those two alone are more than 2 % apart.
+    assert found["tau"] == pytest.approx((2 - 1) / 3)
+    assert found["tau_2"] == 1.0
+    # c is 1.0 % away, just outside its interval of 1 %, both ways; a and b are inside.
+    assert found["covered"] == pytest.approx(4 / 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["latency", "papers_latency"])
+def test_a_section_that_does_not_exist_is_told_and_the_others_are_listed(script: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), "--section", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "invalid choice: 'none'" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_trial_prints_its_section_and_writes_nothing() -> None:
+    results = (
+        sorted((BENCHMARKS / "results").glob("*")) if (BENCHMARKS / "results").exists() else []
+    )
+    before = [path.stat().st_mtime_ns for path in results]
+    command = [sys.executable, str(BENCHMARKS / "latency.py"), "--section", "lease", "--trial", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "exclusive waiter past three shared holders, longest of 2" in done.stdout
+    assert [path.stat().st_mtime_ns for path in results] == before
