@@ -7,7 +7,9 @@ import pytest
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import MeasurementError, SettingsError, TargetError
+from nas.latency.command import CommandWorker
 from nas.latency.instrument import Instrument
+from nas.latency.process import WorkerLostError
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
 
@@ -159,3 +161,13 @@ def test_a_command_without_a_program_is_a_settings_error():
 def test_a_torch_runtime_cannot_be_sent_elsewhere():
     with pytest.raises(SettingsError, match=r"target.where=command sends ONNX files"):
         TargetSettings(where="command", command=["x"], runtime="eager")
+
+
+def test_a_program_that_hangs_is_ended_and_told(program):
+    hang = "import time\nif manifest['calls']: time.sleep(600)\nprint(json.dumps(answer))"
+    settings = program(hang)
+    worker = CommandWorker(target_of(settings).reach, threads=1)
+    request = {"do": "load", "name": "a", "shape": [1]}
+    with pytest.raises(WorkerLostError, match="got no answer within 1 s"):
+        worker.ask(request, content=b"network", seconds=1)
+    worker.close()
