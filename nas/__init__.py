@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nas.architecture import Architecture, UnitSpec
     from nas.costs import count
     from nas.errors import InputError, NasError
+    from nas.export.folder import load
     from nas.network import build
     from nas.outcome import Costs, Evaluation, Latency, Outcome
     from nas.result import Finalist, SearchResult
@@ -47,6 +48,7 @@ __all__ = [
     "build",
     "compose",
     "count",
+    "load",
     "published",
     "search",
 ]
@@ -55,6 +57,7 @@ _HOMES = {
     "nas.architecture": ("Architecture", "UnitSpec"),
     "nas.costs": ("count",),
     "nas.errors": ("InputError", "NasError"),
+    "nas.export.folder": ("load",),
     "nas.network": ("build",),
     "nas.outcome": ("Costs", "Evaluation", "Latency", "Outcome"),
     "nas.result": ("Finalist", "SearchResult"),

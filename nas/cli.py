@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import nas
-from nas.commands import guidelines, networks, searching, spaces, studies
+from nas.commands import exporting, guidelines, networks, searching, spaces, studies, winners
 from nas.commands import latency as timing
 from nas.errors import InputError, NasError, nearest
 
@@ -85,6 +85,31 @@ def parser() -> argparse.ArgumentParser:
     _words(rules, "word", "G1 G2 G3 G4 (all without), and overrides of the target")
     _composing(rules)
     rules.add_argument("--to", type=Path, metavar="FILE.png", help="the figure's file")
+    train = _verb(verbs, "train", winners.train, "train a network, or a winner, to the end")
+    _words(train, "word", "NETWORK or STUDY[:TRIAL], and overrides such as training.epochs=100")
+    train.add_argument("--weights", type=Path, metavar="FILE", help="what it starts from")
+    train.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that train together, one a GPU (1)"
+    )
+    _composing(train)
+    export = _verb(verbs, "export", exporting.export, "write a trained network as files to deploy")
+    _words(export, "word", "NETWORK or STUDY[:TRIAL], and overrides such as target=openvino")
+    export.add_argument("--to", type=Path, metavar="DIR", help="a new or empty folder")
+    export.add_argument("--weights", type=Path, metavar="FILE", help="instead of those found")
+    export.add_argument(
+        "--normalise-inside", action="store_true", help="the graphs take pixels 0..255"
+    )
+    export.add_argument("--no-latency", action="store_true", help="do not measure the files")
+    export.add_argument(
+        "--register", nargs="?", const="", metavar="NAME", help="also in MLflow's model registry"
+    )
+    export.add_argument("--alias", default="candidate", help="of the registered version")
+    _composing(export)
+    verify = _verb(verbs, "verify", exporting.verify, "check an exported folder again, anywhere")
+    _words(verify, "word", "DIR, and overrides of the target")
+    verify.add_argument("--data", type=Path, metavar="PATH", help="where the images are here")
+    verify.add_argument("--no-latency", action="store_true", help="outputs and accuracy alone")
+    _composing(verify)
     init = _verb(verbs, "init", searching.init, "write a commented search.yaml", json=False)
     init.add_argument("file", nargs="?", default="search.yaml", help="its name (search.yaml)")
     return made

@@ -64,14 +64,16 @@ class Parts:
     resolved: Mapping[str, Any]
 
 
-def compose_parts(settings: Settings) -> Parts:
+def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = None) -> Parts:
     """Load the data, make the space, resolve the reference and the limits.
+
+    `resolved` is what a study that goes on found out about its machine when it began.
 
     Raises:
         SettingsError, SpaceError, DataError, TargetError: what cannot be, in one message.
     """
     table = _table(settings)
-    facts, resolved = _trained(settings) if table is None else (_looked_up(settings), {})
+    facts = _trained(settings) if table is None else _looked_up(settings)
     given: dict[str, Any] = (
         {} if table is not None else {"input": facts.input, "classes": facts.classes}
     )
@@ -81,6 +83,8 @@ def compose_parts(settings: Settings) -> Parts:
     objective = objective_of(settings, limits)
     measures = table is None or (objective.needs_latency and not table.has_latency)
     reference = named(settings.objective.reference) if measures else None
+    if resolved is None:
+        resolved = _resolved(settings, reference) if table is None and reference else {}
     compared = [x.network for x in limits if x.quantity == "latency" and x.network]
     return Parts(
         settings=settings,
@@ -119,20 +123,25 @@ def _looked_up(settings: Settings) -> Facts:
     )
 
 
-def _trained(settings: Settings) -> tuple[Facts, dict[str, Any]]:
+def _trained(settings: Settings) -> Facts:
     from nas.data import load
     from nas.training import resolve as resolve_training
 
+    resolve_training(settings.training)  # a device that is not there is told at once
     data = load(settings.data)
-    facts = Facts(data.name, data.hash, data.input, data.classes, len(data.validation))
-    training = resolve_training(settings.training)
-    # Whatever was found out by looking at this machine is kept with the study.
-    found = {
+    return Facts(data.name, data.hash, data.input, data.classes, len(data.validation))
+
+
+def _resolved(settings: Settings, reference: Architecture) -> dict[str, Any]:
+    """What was found out by trying the reference network on this machine; kept with the study."""
+    from nas.training import probed
+
+    training = probed(settings.training, reference)
+    return {
         name: value
         for name, value in asdict(training).items()
         if name in ("device", "threads") or value != getattr(settings.training, name)
     }
-    return facts, found
 
 
 def make_space(settings: SpaceSettings, **given: Any) -> SearchSpace:

@@ -11,7 +11,8 @@
     ├── TrainingError                     a candidate's training failed (NaN loss)
     │   └── MemoryRanOutError             for want of memory; tried once more
     ├── StudyError                        a study that cannot be created, resumed or found
-    └── TrackingError                     the MLflow store cannot be used
+    ├── TrackingError                     the MLflow store cannot be used
+    └── ExportError                       an exported file is missing, damaged, or says otherwise
 
 A message says, in this order: where, the rule, the offending value, what is allowed (nearest
 first).
@@ -69,6 +70,10 @@ class StudyError(NasError):
 
 class TrackingError(NasError):
     """The MLflow store cannot be opened or written."""
+
+
+class ExportError(NasError):
+    """Exported files cannot be written, are damaged, or give other outputs than the network."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -156,7 +156,7 @@ def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) ->
             "allowed: study.trials, study.max_proposals, study.hours, tracking, execution, or a "
             "new study"
         )
-    parts = compose_parts(new)
+    parts = compose_parts(new, resolved=storage.get("nas.resolved") or {})
     check_same(storage, facts_of(parts))
     write(new, storage.path / "settings.yaml")
-    return replace(parts, resolved=storage.get("nas.resolved") or {})
+    return parts

@@ -17,6 +17,8 @@ from nas.errors import DataError, StudyError
 from nas.network import build
 
 FINGERPRINT = "fingerprint"
+HEAD = "head.classifier."
+"""What the tensors of the classifier are called, the only ones that depend on the classes."""
 
 
 def save(module: nn.Module, path: Path, *, architecture: Architecture) -> None:
@@ -77,6 +79,26 @@ def initialise(module: nn.Module, path: Path) -> Initialised:
         for name in loaded:
             current[name].copy_(stored[name])
     return Initialised(tuple(loaded), tuple(name for name in current if name not in set(loaded)))
+
+
+def check_whole(architecture: Architecture, path: Path) -> None:
+    """Raise unless a file holds all weights of an architecture, its classifier perhaps excepted.
+
+    Raises:
+        DataError: the file is missing, damaged, or of another architecture.
+    """
+    module = build(architecture)
+    missing = [
+        name for name in initialise(module, path).left
+        if not name.startswith(HEAD) and not name.endswith("num_batches_tracked")
+    ]  # fmt: skip
+    if missing:
+        raise DataError(
+            f"--weights: {path} must be of the network asked for, but for its classes; got "
+            f"{len(missing)} tensors that are not in it or have another shape, such as "
+            f"{missing[0]}; allowed: weights of {architecture.text}, or training.init={path} to "
+            "take what matches"
+        )
 
 
 def _read_torch(path: Path) -> dict[str, torch.Tensor]:

@@ -33,6 +33,7 @@ LAYERS = (
     ("nas.study", "nas.testing", "nas.unit_contract"),
     (
         "nas.status",
+        "nas.trained",
         "nas.names",
         "nas.tracking",
         "nas.report",
@@ -42,7 +43,14 @@ LAYERS = (
     ),
     ("nas.limits", "nas.composition"),
     ("nas.device", "nas.examining", "nas.screening"),
-    ("nas.finalists", "nas.identity", "nas.running", "nas.session", "nas.dry_run"),
+    (
+        "nas.finalists",
+        "nas.identity",
+        "nas.running",
+        "nas.session",
+        "nas.dry_run",
+        "nas.full_training",
+    ),
     ("nas.tables", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
 )
 """The table of layers: a room imports rooms of its own line and of the lines above it."""
@@ -193,7 +201,7 @@ def test_the_public_names_are_these_and_each_is_there() -> None:
     assert sorted(nas.__all__) == [
         "Architecture", "Costs", "Evaluation", "Finalist", "Gene", "InputError", "Latency",
         "NasError", "Outcome", "SearchResult", "SearchSpace", "Settings", "UnitSpec",
-        "__version__", "build", "compose", "count", "published", "search",
+        "__version__", "build", "compose", "count", "load", "published", "search",
     ]  # fmt: skip
     for name in nas.__all__:
         assert getattr(nas, name) is not None

@@ -122,6 +122,8 @@ def _next(result: SearchResult) -> list[tuple[str, str]]:
     if result.reason not in ("finished", "exhausted"):
         return [*go_on, (command("status", study, folder), "how it stands"), see]
     commands = [see, *go_on]
+    if result.winners and result.reference:
+        commands.append((command("train", study, folder), "train the winner to the end"))
     if result.winners and result.reference and result.winners[0].outcome.latency:
         commands.append(
             (

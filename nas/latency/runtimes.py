@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import MeasurementError, TargetError, nearest
-from nas.latency.serialise import fold, to_onnx, to_pickle, to_script
+from nas.latency.serialise import fold, to_onnx, to_pickle, to_program, to_script
 from nas.latency.subject import Subject, module_of
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ RUNTIMES: dict[str, Runtime] = {
         _torch("eager", to_pickle),
         _torch("jit", to_script),
         _torch("compile", to_pickle, load_seconds=300.0),
+        _torch("program", to_program),
     )
 }
 
@@ -144,7 +145,9 @@ def prepare(network: Subject, target: Target) -> Prepared:
                 f"network {network.name}: must give tensors; got {type(outputs).__name__}; "
                 "allowed: a tensor, or a list or tuple of them"
             )
-        content = runtime_of(target.runtime).serialise(*_as_asked(module, example, target))
+        content = network.content
+        if content is None:
+            content = runtime_of(target.runtime).serialise(*_as_asked(module, example, target))
     except MeasurementError as error:
         error.add_note(f"the network is {network.name}")
         raise

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 OPSET = 17
 
 
-def to_onnx(module: nn.Module, example: torch.Tensor) -> bytes:
+def to_onnx(module: nn.Module, example: torch.Tensor, *, any_batch: bool = False) -> bytes:
     """ONNX with the example's batch as the only one, by torch's quick exporter (0.2 s).
+
+    With `any_batch` it takes every batch, and computes some shapes as it runs.
 
     Raises:
         MeasurementError: an operator of the module has no ONNX form; which.
@@ -40,6 +42,7 @@ def to_onnx(module: nn.Module, example: torch.Tensor) -> bytes:
                 opset_version=OPSET,
                 input_names=["image"],
                 output_names=["output"],
+                dynamic_axes={"image": {0: "batch"}, "output": {0: "batch"}} if any_batch else None,
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             raise MeasurementError(
@@ -116,6 +119,29 @@ def to_script(module: nn.Module, example: torch.Tensor) -> bytes:
                 f"runtime jit: the module must be traceable; got {_line(error)}; "
                 "allowed: another runtime (eager)"
             ) from error
+    return file.getvalue()
+
+
+def to_program(module: nn.Module, example: torch.Tensor) -> bytes:
+    """A program of torch.export for any batch.
+
+    Raises:
+        MeasurementError: the module cannot be exported.
+    """
+    import torch
+
+    file = io.BytesIO()
+    # Exported for one image, a batch of one would be all it takes.
+    several = torch.cat([example, example])
+    shapes = ({0: torch.export.Dim("batch", min=1, max=1 << 16)},)
+    try:
+        program = torch.export.export(module, (several,), dynamic_shapes=shapes)
+        torch.export.save(program, file)
+    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
+        raise MeasurementError(
+            f"torch.export: the module must be exportable; got {_line(error)}; "
+            "allowed: another runtime (eager)"
+        ) from error
     return file.getvalue()
 
 

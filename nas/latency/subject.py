@@ -19,6 +19,9 @@ CALIBRATION_IMAGES = 8
 class Subject:
     """A network to be measured: any torch module that takes one image batch.
 
+    `content` is the file a runtime is to load where there is one already; the module then says
+    which outputs it has to give.
+
     Shape:
         input: (channels, height, width) of one image.
     """
@@ -26,6 +29,7 @@ class Subject:
     name: str
     input: tuple[int, int, int]
     build: Callable[[], nn.Module]
+    content: bytes | None = None
 
 
 def subject(network: Architecture | Subject) -> Subject:

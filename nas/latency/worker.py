@@ -129,6 +129,13 @@ def load_jit(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call,
     return _graphed(lambda: module(at), request), _torch_arrays
 
 
+def load_program(content: bytes, image: Any, request: dict[str, Any]) -> tuple[Call, Read]:
+    """A program of torch.export."""
+    torch, at = _torch(), _torch_image(image, request)
+    module = torch.export.load(io.BytesIO(content)).module()
+    return _graphed(lambda: module(at), request), _torch_arrays
+
+
 def _graphed(call: Call, request: dict[str, Any]) -> Call:
     """The call as one CUDA graph, if that is asked for."""
     if not request["cuda_graphs"]:
@@ -174,6 +181,7 @@ LOADERS = {
     "eager": load_eager,
     "jit": load_jit,
     "compile": load_compile,
+    "program": load_program,
 }
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from nas.settings.checks import at_least, fail, one_of
 
-RUNTIMES = ("onnxruntime", "eager", "jit", "compile", "openvino")
-TORCH_RUNTIMES = ("eager", "jit", "compile")
+RUNTIMES = ("onnxruntime", "eager", "jit", "compile", "program", "openvino")
+TORCH_RUNTIMES = ("eager", "jit", "compile", "program")
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from nas.settings.checks import at_least, fail, one_of, share
 
 OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("one_cycle", "cosine")
-PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("one_cycle", "cosine", "linear")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The recipe. `device`, `precision` and `threads` are resolved once per study.
+    """The recipe. `device`, `precision`, `memory_format` and `threads` are resolved once per study:
+    what is automatic is tried on the reference network and kept with the study.
 
     `average` is the decay of an exponential average of the weights, which is then what is judged
     and kept; `clip` the largest norm of the gradient; 0 is without.
@@ -47,7 +50,7 @@ class TrainingSettings:
     init: str | None = None
     device: str = "auto"
     precision: str = "auto"
-    memory_format: str = "channels_last"
+    memory_format: str = "auto"
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +74,6 @@ class TrainingSettings:
             raise fail("training.erase", "must be a probability", self.erase, "0 <= p <= 1")
         at_least("training.mixup", self.mixup, 0)
         at_least("training.cutmix", self.cutmix, 0)
-        one_of("training.device", self.device, ("auto", "cpu", "cuda"))
-        one_of("training.memory_format", self.memory_format, ("contiguous", "channels_last"))
+        one_of("training.device", self.device, DEVICES)
+        one_of("training.memory_format", self.memory_format, MEMORY_FORMATS)
         at_least("training.threads", self.threads, 0)

@@ -24,9 +24,14 @@ DIGEST_CHARACTERS = 36
 
 def experiment_of(client: MlflowClient, uri: str, study: StudyInfo, runs: Path) -> str:
     """The id of the experiment of this data and space; one that was deleted is restored."""
+    return experiment_named(client, uri, f"{study.data}-{study.space}", runs)
+
+
+def experiment_named(client: MlflowClient, uri: str, name: str, runs: Path) -> str:
+    """The id of the experiment of this name, which is made, or restored if it was deleted."""
     from mlflow.exceptions import MlflowException
 
-    name = legal.cut(f"{study.data}-{study.space}", legal.EXPERIMENT_CHARACTERS)
+    name = legal.cut(name, legal.EXPERIMENT_CHARACTERS)
     found = client.get_experiment_by_name(name)
     if found is None:
         place = store.artifact_location(uri, runs, name)

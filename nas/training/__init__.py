@@ -1,6 +1,8 @@
 """The only training loop."""
 
-from nas.training.loop import Report, Trained, accuracy, outputs, train
+from nas.training.judging import accuracy, outputs
+from nas.training.loop import Report, Trained, train
 from nas.training.machine import resolve
+from nas.training.probe import probed
 
-__all__ = ["Report", "Trained", "accuracy", "outputs", "resolve", "train"]
+__all__ = ["Report", "Trained", "accuracy", "outputs", "probed", "resolve", "train"]

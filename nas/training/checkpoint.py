@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ class Running:
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     average: dict[str, torch.Tensor] | None
+    initial: dict[str, Any] = field(default_factory=dict)
+    """What it was started from, as it is written down; nothing where weights were drawn."""
+    scaler: torch.amp.GradScaler = field(
+        default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False)
+    )
+    """Keeps small gradients of float16 from vanishing; idle in other precisions."""
+    parallel: nn.Module | None = None
+    """The module as several processes call it together."""
 
 
 def write(
@@ -116,6 +124,8 @@ def _tensors(running: Running) -> dict[str, torch.Tensor]:
         for key, value in running.optimizer.state[parameter].items():
             if isinstance(value, torch.Tensor):
                 tensors[f"optimizer.{index}.{key}"] = value
+    for key, value in running.scaler.state_dict().items():
+        tensors[f"scaler.{key}"] = torch.tensor(float(value), dtype=torch.float64)
     tensors["random.generator"] = running.generator.get_state()
     tensors["random.global"] = torch.get_rng_state()
     if running.generator.device.type == "cuda":
@@ -145,6 +155,11 @@ def _restore(running: Running, tensors: Mapping[str, torch.Tensor]) -> None:
                 running.optimizer.state[parameter][name.removeprefix(prefix)] = kept.to(
                     parameter.device
                 )
+    if running.scaler.is_enabled():
+        kinds = {key: type(value) for key, value in running.scaler.state_dict().items()}
+        running.scaler.load_state_dict(
+            {key: kind(tensors[f"scaler.{key}"].item()) for key, kind in kinds.items()}
+        )
     running.generator.set_state(tensors["random.generator"])
     torch.set_rng_state(tensors["random.global"])
     if "random.cuda" in tensors and running.generator.device.type == "cuda":

@@ -12,6 +12,8 @@ MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
 }
+LOW = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The precisions that are mixed with float32."""
 
 
 def augmented(

@@ -9,15 +9,15 @@ from torch import nn
 
 from nas.settings import TrainingSettings
 
-START = {"one_cycle": 1 / 25, "cosine": 0.0}
+START = {"one_cycle": 1 / 25, "cosine": 0.0, "linear": 0.0}
 """What share of the peak the learning rate starts from."""
 
 
 def rate(progress: float, settings: TrainingSettings) -> float:
     """The learning rate at `progress`, 0..1, through the training.
 
-    Linear up to the peak over `warmup_share`, then half a cosine down to 0. One-cycle starts from a
-    25th of the peak, cosine from 0.
+    Linear up to the peak over `warmup_share`, then half a cosine down to 0, or a line. One-cycle
+    starts from a 25th of the peak, the others from 0.
 
     Reference: Smith and Topin 2018, Super-Convergence, sec. 3 (momentum is left constant);
     Loshchilov and Hutter 2017, SGDR, eq. 5, without restarts.
@@ -26,6 +26,8 @@ def rate(progress: float, settings: TrainingSettings) -> float:
     start = START[settings.schedule]
     if progress < warmup:
         return peak * (start + (1 - start) * progress / warmup)
+    if settings.schedule == "linear":
+        return peak * (1 - progress) / (1 - warmup)
     return peak * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
 
 

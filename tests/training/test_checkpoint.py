@@ -37,7 +37,14 @@ def stopped(folder, data, settings, *, behind, network=NETWORK, seed=1):
         train(network, data, settings, seed=seed, report=report, folder=folder)
 
 
-@pytest.mark.parametrize("settings", [SGD, ADAMW], ids=lambda s: s.optimizer)
+HALF = replace(SGD, precision="float16", clip=1.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SGD, ADAMW, pytest.param(HALF, marks=pytest.mark.slow)],
+    ids=["sgd", "adamw", "float16"],
+)
 @pytest.mark.parametrize("behind", [1, 2])
 def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path, digits, settings, behind):
     whole = train(NETWORK, digits, settings, seed=1)

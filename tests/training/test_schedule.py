@@ -17,6 +17,11 @@ def test_the_rate_rises_over_the_warm_up_and_ends_at_zero():
     assert rate(0, replace(settings, warmup_share=0)) == 0.5
 
 
+def test_a_line_falls_evenly_from_the_peak_to_zero():
+    settings = TrainingSettings(schedule="linear", warmup_share=0.0, learning_rate=0.5)
+    assert [rate(p, settings) for p in (0, 0.25, 0.5, 1)] == [0.5, 0.375, 0.25, 0]
+
+
 def test_cosine_starts_from_zero():
     settings = TrainingSettings(learning_rate=0.5, warmup_share=0.2, schedule="cosine")
     assert rate(0, settings) == 0

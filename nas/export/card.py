@@ -1,0 +1,133 @@
+"""The README of an exported model: what it is, how good, how fast, and what is not known."""
+
+from __future__ import annotations
+
+from nas.export.folder import Manifest
+from nas.outcome import Latency
+
+SAYS = {
+    "model.onnx": "ONNX for one image, constant shapes only: the one to deploy",
+    "model_any_batch.onnx": "ONNX for any number of images",
+    "model.pt2": "program of torch.export for any number of images",
+    "model.safetensors": "weights, with batch normalisation, for `nas.load`",
+    "architecture.json": "the network",
+    "labels.txt": "one class a line, in the order of the outputs",
+    "preprocess.json": "from an image file to an input",
+    "golden.npz": "images with the inputs and outputs they have to give",
+    "model.json": "all of this for programs, with the SHA-256 of each file",
+}
+
+
+def card(found: Manifest, *, labels: tuple[str, ...]) -> str:
+    """The text of the README."""
+    inputs = found.preprocess
+    shape = f"{inputs.channels}x{inputs.height}x{inputs.width}"
+    shown = ", ".join(labels[:10]) + (f", and {len(labels) - 10} more" if len(labels) > 10 else "")
+    pixels = (
+        "Its graphs take pixels 0..255 as float32 and normalise them themselves."
+        if inputs.inside
+        else "Its graphs take normalised images."
+    )
+    files = "\n".join(f"| `{name}` | {says} |" for name, says in SAYS.items())
+    return f"""\
+# {found.name}
+
+An image classifier: {shape} ({inputs.channel_order}) to {len(labels)} classes ({shown}).
+
+```text
+{found.text}
+```
+
+{_costs(found)}
+
+## Accuracy
+
+{_accuracy(found)}
+
+## Latency
+
+{_latency(found)}
+
+## Use
+
+{pixels} `preprocess.json` says how an image becomes an input, `labels.txt` what the outputs are.
+
+```sh
+nas verify .
+```
+
+checks on any machine that the outputs, the accuracy and the latency are those told here. From
+Python, `nas.load(".")` gives the torch module; nothing in this folder is ever unpickled.
+
+| file | what it is |
+|---|---|
+{files}
+
+## Limits
+
+- Judged on images of {found.data_name} alone; on other images it may be worse by any amount.
+- Outputs are logits. They are not calibrated: a softmax of them is no probability.
+- Latencies hold for the target named above, and there for this runtime.
+
+## Origin
+
+{_origin(found)}
+"""
+
+
+def _costs(found: Manifest) -> str:
+    counted = found.costs
+    return (
+        f"{counted['multiply_adds']:,} multiply-adds (the papers' FLOPs), "
+        f"{counted['parameters']:,} parameters."
+    )
+
+
+def _accuracy(found: Manifest) -> str:
+    words = (
+        f"{100 * found.test_accuracy:.2f} % of {found.test_images} test images of "
+        f"{found.data_name} ({found.data_hash}); 95 % interval {100 * found.test_low:.2f} to "
+        f"{100 * found.test_high:.2f} % (Wilson: the luck of these images"
+    )
+    if found.seeds == 1:
+        words += "; one training with one seed, the luck of the training is not in it).\n"
+    else:
+        words += f"; {found.seeds} seeds).\n"
+    if found.validation_accuracy is not None:
+        words += (
+            f"\nOn the validation images, by which it was chosen: "
+            f"{100 * found.validation_accuracy:.2f} %.\n"
+        )
+    if found.epochs is not None:
+        words += f"\nTrained for {found.epochs} epochs.\n"
+    return words.rstrip()
+
+
+def _latency(found: Manifest) -> str:
+    if not found.latencies:
+        return "Not measured (`--no-latency`)."
+    rows = "\n".join(
+        f"| `{name}` | {one.target} | {_milliseconds(one)} | {one.ratio:.3f} | "
+        f"{found.differences[name]:.1e} |"
+        for name, one in found.latencies.items()
+    )
+    return (
+        f"Of one call with one image, with a 95 % interval meant for another run; the ratio is to "
+        f"{found.reference} for the same images, measured right beside it. The last column is the "
+        "largest difference of an output from torch's.\n\n"
+        "| file | target | ms | ratio | difference |\n|---|---|---|---|---|\n" + rows
+    )
+
+
+def _milliseconds(one: Latency) -> str:
+    star = "" if one.status == "RESOLVED" else " (not resolved)"
+    return f"{one.ms:.3g} ({one.low:.3g}-{one.high:.3g}){star}"
+
+
+def _origin(found: Manifest) -> str:
+    lines = [f"Network: `{found.source}`, fingerprint `{found.fingerprint}`."]
+    if found.study:
+        lines.append(f"Found as trial {found.trial} of the study {found.study}.")
+    lines.append("Made by:")
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    return "\n".join(lines) + f"\n\n```sh\n{found.command}\n```\n\nwith {versions}."

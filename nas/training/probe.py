@@ -1,0 +1,107 @@
+"""Which memory format and precision train a network faster here: tried, not believed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nas.architecture import Architecture
+from nas.latency.lease import exclusive
+from nas.network import build
+from nas.settings import TrainingSettings
+from nas.training.inputs import LOW, MEMORY_FORMATS
+from nas.training.kernels import fast_kernels
+from nas.training.machine import resolve, threads
+from nas.training.schedule import optimizer
+
+BATCH = 32
+ROUNDS = 5
+SECONDS = 10.0
+"""No further round is begun after so many."""
+MARGIN = 1.1
+"""Another choice than the usual one must be faster by as much, so that noise does not decide."""
+
+
+def probed(settings: TrainingSettings, architecture: Architecture) -> TrainingSettings:
+    """The settings of this machine, the automatic ones by training steps of this network.
+
+    The candidates take turns; of each the quickest step counts.
+
+    Raises:
+        SettingsError: the device is not there, or cannot do that.
+    """
+    usual = resolve(settings)
+    candidates = [
+        replace(usual, memory_format=f, precision=p) for f, p in _choices(settings, usual)
+    ]
+    if len(candidates) == 1:
+        return usual
+    seconds: dict[TrainingSettings, list[float]] = {one: [] for one in candidates}
+    with exclusive(usual.device), threads(usual.threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        steps = {one: _Step(architecture, one) for one in candidates}
+        began = time.perf_counter()
+        for number in range(1 + ROUNDS):
+            for one, step in steps.items():
+                seconds[one].append(step())
+            if number and time.perf_counter() - began > SECONDS:
+                break
+    return quickest(seconds, usual=usual)
+
+
+def quickest(
+    seconds: Mapping[TrainingSettings, Sequence[float]], *, usual: TrainingSettings
+) -> TrainingSettings:
+    """The settings whose quickest step is the quickest, if clearly so; the first of each sets
+    things up and does not count.
+
+    Units:
+        seconds: of each step, in order.
+    """
+    least = {one: min(steps[1:]) for one, steps in seconds.items()}
+    best = min(least, key=lambda one: least[one])
+    return best if least[best] * MARGIN < least[usual] else usual
+
+
+def _choices(settings: TrainingSettings, usual: TrainingSettings) -> list[tuple[str, str]]:
+    formats = [usual.memory_format]
+    if settings.memory_format == "auto" and usual.device != "mps":
+        formats += ["contiguous"]
+    precisions = [usual.precision]
+    if settings.precision == "auto" and usual.device == "cpu":
+        precisions += ["bfloat16"]
+    return [(f, p) for f in formats for p in precisions]
+
+
+class _Step:
+    """A training step on random images, again and again; seconds it took."""
+
+    def __init__(self, architecture: Architecture, settings: TrainingSettings) -> None:
+        format = MEMORY_FORMATS[settings.memory_format]
+        count = min(BATCH, settings.batch_size)
+        self._settings = settings
+        self._module: nn.Module = build(architecture).to(settings.device)
+        self._module.to(memory_format=format)  # type: ignore[call-overload]
+        self._optimizer = optimizer(self._module, settings)
+        images = torch.randn(count, *architecture.input, device=settings.device)
+        self._images = images.contiguous(memory_format=format)
+        self._labels = torch.arange(count, device=settings.device) % architecture.classes
+
+    def __call__(self) -> float:
+        settings = self._settings
+        started = time.perf_counter()
+        low = LOW.get(settings.precision)
+        with fast_kernels(self._module, settings):
+            with torch.autocast(settings.device, dtype=low, enabled=low is not None):
+                logits = self._module(self._images).float()
+            self._optimizer.zero_grad(set_to_none=True)
+            functional.cross_entropy(logits, self._labels).backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+        if settings.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
