@@ -16,6 +16,7 @@ from nas.composition import Parts, compose_parts
 from nas.errors import SettingsError, StudyError
 from nas.events import Listener
 from nas.identity import check_same, facts_of
+from nas.reach import check_reach
 from nas.result import SearchResult
 from nas.running import run
 from nas.settings import Settings
@@ -65,6 +66,7 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
         )
     with StopSignals() as signals:
         parts = compose_parts(settings)
+        check_reach(parts)
         space = settings.space.name if settings.space.source is None else parts.space.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{parts.facts.name}-{space}").strip("-.")
         storage = _created(parts, name, stem or "study", command=command)
