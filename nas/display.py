@@ -14,11 +14,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nas.events import Counts, Stage, StopReason, StudyInfo
+from nas.events import Counts, Stage, StopReason, StudyInfo, Waiting
 from nas.objective import rank
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 from nas.status import counted
-from nas.tables import cost_words, facts, percent, span, times_reference, told
+from nas.tables import (
+    cost_words,
+    facts,
+    interval,
+    percent,
+    span,
+    times_reference,
+    told,
+    waited_for,
+)
 
 REDRAW_SECONDS = 0.1
 """Epochs of small networks come faster than anyone reads."""
@@ -171,6 +180,7 @@ class Display:
         self._console = console
         self._live: Live | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
+        self._lost: str | None = None
         self._drawn = 0.0
         self._gone = False
 
@@ -211,8 +221,22 @@ class Display:
     def note(self, message: str) -> None:
         """See `nas.events.Listener`."""
         self._recent.append(message)
-        self._change(recent=tuple(self._recent))
+        self._change(recent=tuple(self._recent), now=message)
         self._line(message)
+
+    def device_lost(self, waiting: Waiting) -> None:
+        """See `nas.events.Listener`."""
+        first = self._lost is None
+        self._lost = self._lost or (self.progress.now if self.progress else "")
+        self._change(now=waited_for(waiting))
+        if first:
+            self._line(f"{waited_for(waiting)}; the study goes on when it answers")
+
+    def device_back(self, waiting: Waiting) -> None:
+        """See `nas.events.Listener`."""
+        before, self._lost = self._lost, None
+        self._change(now=before or "measuring")
+        self._line(f"the device answers again, after {span(time.time() - waiting.since)}")
 
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
@@ -237,6 +261,11 @@ class Display:
         self._recent.append(f"trial {trial.number}: {ending(trial, self.progress.reference)}")
         self._change(counts=counts, best=best, recent=tuple(self._recent))
         self._line(line_of(trial, self.progress, time.monotonic()))
+
+    def certified(self, name: str, certificate: Certificate) -> None:
+        """See `nas.events.Listener`."""
+        verdict = certificate.verdict and f", limit {certificate.verdict}"
+        self.note(f"certified {name}: {interval(certificate.latency)} ms{verdict}")
 
     def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
         """See `nas.events.Listener`."""

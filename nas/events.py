@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 
 Stage = Literal["counting", "measuring", "training"]
 StopReason = Literal["finished", "proposals", "hours", "exhausted", "failures", "signal", "error"]
@@ -52,6 +52,20 @@ class Counts:
         return self.evaluated + self.refused + self.repeated + self.failed
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """The device is gone and is waited for.
+
+    Units:
+        since: seconds since 1970; pause: seconds until the next try.
+    """
+
+    since: float
+    tries: int
+    pause: float
+    reason: str
+
+
 class Listener(Protocol):
     """Called by the study in its own thread, in this order; must return soon and not raise."""
 
@@ -64,6 +78,12 @@ class Listener(Protocol):
     def note(self, message: str) -> None:
         """Something about the device or its latencies that people should know, in a sentence."""
 
+    def device_lost(self, waiting: Waiting) -> None:
+        """The device does not answer; told again before every pause."""
+
+    def device_back(self, waiting: Waiting) -> None:
+        """It answers again; `waiting` is what was told last."""
+
     def trial_started(self, trial: TrialRecord) -> None:
         """A proposal is stored and is about to be looked at (again, after a resume)."""
 
@@ -75,6 +95,9 @@ class Listener(Protocol):
 
     def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
         """The trial's outcome is stored in Optuna."""
+
+    def certified(self, name: str, certificate: Certificate) -> None:
+        """One of the best, or the reference network, was certified in fresh processes."""
 
     def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
         """Nothing more comes; `message` is empty or one sentence on the cause."""

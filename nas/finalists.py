@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nas.certification import winners_of
 from nas.composition import Parts
 from nas.errors import NasError
 from nas.examining import weights_path
@@ -13,12 +14,10 @@ from nas.execution import StoppedError, WorkerProcess
 from nas.outcome import Outcome
 from nas.result import Finalist, SearchResult
 from nas.settings import DataSettings
-from nas.study.best import best_of, noise_among
+from nas.study.best import refuted
 from nas.study.loop import Stopped
 from nas.study.signals import StopSignals
-from nas.study.storage import StudyStorage
-
-SHOWN = 3
+from nas.study.storage import StudyStorage, certified
 
 
 def finalists(
@@ -35,17 +34,15 @@ def finalists(
     Test images are seen here for the first time, if there is a `worker` to see them; a signal gives
     that up, and what fails on the way is a problem, not the end.
     """
-    evaluated = [
-        (trial.number, trial.outcome)
-        for trial in storage.records()
-        if trial.outcome is not None and trial.outcome.kind == "evaluated"
-    ]
-    noise = noise_among(evaluated, parts.facts.validation_images)
-    best = best_of(parts.objective, evaluated, noise=noise)
-    if parts.objective.name != "pareto":
-        best = best[:SHOWN]
+    best, noise = winners_of(parts, storage)
     tested = _Tested(parts.settings.data, storage.path / "checkpoints", worker, signals.stop)
     winners = tuple(Finalist(f"trial {n}", n, o, tested.accuracy(o)) for n, o in best)
+    broken = tuple(
+        Finalist(f"trial {t.number}", t.number, t.outcome, None)
+        for t in storage.records()
+        if t.outcome is not None and refuted(t.outcome)
+    )
+    reference = certified(reference, storage.certificates())
     shown = None if reference is None else _finalist_reference(parts, reference, tested)
     baseline = tested.baseline()
     return SearchResult(
@@ -60,6 +57,7 @@ def finalists(
         noise=noise,
         seconds=0.0,
         signal=signals.number,
+        broken=broken,
         problems=tuple(tested.problems),
     )
 

@@ -99,6 +99,42 @@ class Latency(_Json):
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What fresh processes found for one network at the end of a study.
+
+    Units:
+        p50_ms, p95_ms, p99_ms: wall clock of single calls, all processes together, disturbed ones
+        too; cold_ms: the first call in a fresh process (median over processes); sustained_ms: the
+        median call at the end of `sustained_seconds` of all certified networks in turn.
+
+    `sustained_ratio` is to the reference under the same load. `verdict` is kept, broken or
+    unresolved where there was a limit, else empty; `within` says whether the value itself keeps the
+    limits, wherever its interval ends.
+    """
+
+    name: str
+    latency: Latency
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    cold_ms: float
+    sustained_ms: float
+    sustained_ratio: float
+    verdict: str = ""
+    within: bool = True
+    sustained_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Certificate:
+        """The way back from `to_json`."""
+        return cls(**{**value, "latency": Latency.from_json(value["latency"])})
+
+
+@dataclass(frozen=True)
 class EpochResult(_Json):
     """One epoch of training: validation accuracy (0..1) and training loss at its end.
 
@@ -168,6 +204,7 @@ class Outcome:
     to its budget and its interval still reaches over its limit, not beyond. `repeats` is the number
     of the trial a repeated one was answered from. `failure` is the kind of a failure: its stage and
     error. `seconds` says where the time went, by stage: counting, measuring, training.
+    `certificate` is there for the best of a study, once it has ended.
     """
 
     kind: OutcomeKind
@@ -182,6 +219,7 @@ class Outcome:
     failure: str = ""
     repeats: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -198,6 +236,7 @@ class Outcome:
             "failure": self.failure,
             "repeats": self.repeats,
             "seconds": dict(self.seconds),
+            "certificate": self.certificate and self.certificate.to_json(),
         }
 
     @classmethod
@@ -208,6 +247,8 @@ class Outcome:
         for name, kind in (("costs", Costs), ("latency", Latency), ("evaluation", Evaluation)):
             if fields[name] is not None:
                 fields[name] = kind.from_json(fields[name])
+        if fields.get("certificate") is not None:
+            fields["certificate"] = Certificate.from_json(fields["certificate"])
         return cls(**fields)
 
 

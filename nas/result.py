@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nas.events import Counts
-from nas.outcome import Outcome
+from nas.events import Counts, Waiting
+from nas.outcome import Certificate, Outcome
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Finalist:
     outcome: Outcome
     test_accuracy: float | None
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """What fresh processes found for it at the end; None where nothing was measured then."""
+        return self.outcome.certificate
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -29,7 +34,8 @@ class SearchResult:
 
     `winners` holds up to three feasible networks, the best first (equal accuracy within `noise`:
     the lower latency, then fewer multiply-adds), or for the pareto objective the whole front by
-    falling accuracy. `baseline` is the test accuracy of a logistic regression. `reason` is why
+    falling accuracy; `broken` those that would be there, had they kept their limits when they were
+    certified. `baseline` is the test accuracy of a logistic regression. `reason` is why
     the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did,
     `problems` what went wrong beside the study (its mirror in MLflow), one sentence each.
     """
@@ -45,6 +51,7 @@ class SearchResult:
     noise: float
     seconds: float
     signal: int | None = None
+    broken: tuple[Finalist, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -52,8 +59,9 @@ class SearchResult:
 class StudyStatus:
     """One study as `nas status` shows it.
 
-    `state` is live, stopped, finished, or damaged (then `goal` says why); `best` the best feasible
-    outcome so far; `driver` names host and pid of the process that drives a live study.
+    `state` is live, waiting (live, while its device is gone: `waiting` says since when), stopped,
+    finished, or damaged (then `goal` says why); `best` the best feasible outcome so far; `driver`
+    names host and pid of the process that drives a live study.
     """
 
     name: str
@@ -67,6 +75,7 @@ class StudyStatus:
     best: Outcome | None
     best_trial: int | None
     reference: Outcome | None
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
+from nas.certification import certify_best
 from nas.composition import UNMEASURED_MS, Parts
-from nas.device import instrument_of
+from nas.device import Device
 from nas.errors import StudyError
 from nas.events import Counts, Listener
 from nas.examining import make_examiner
@@ -57,28 +58,28 @@ def run(
         checkpoints = storage.path / "checkpoints"
         checkpoints.mkdir(exist_ok=True)
         stopped, reference = Stopped("error", "", Counts()), None
+        uncertified: tuple[str, ...] = ()
         try:
-            instrument = instrument_of(
-                parts,
-                stack,
-                store=Path(parts.settings.study.folder),
-                told=lambda message: _tell_all(told, lambda one: one.note(message)),
-            )
-            screen = screen_of(parts, instrument)
+            tell = partial(_tell_all, told)
+            device = Device(parts, storage, stack, tell, signals.stop)
+            screen = screen_of(parts, device.instrument)
             examiner = make_examiner(
                 parts,
-                instrument,
+                device.instrument,
                 worker,
                 checkpoints,
                 stop=signals.stop,
                 ladder=_ladder(parts, storage),
                 measure=screen.measure if screen else None,
             )
+            examiner = replace(examiner, idle=lambda: device.waited)
             reference = _reference(parts, storage, examiner, told)
             stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
             if screen:
                 report = screen.report()
-                _tell_all(told, lambda one: one.note(report))
+                tell(lambda one: one.note(report))
+            if stopped.reason != "signal":
+                uncertified = certify_best(parts, storage, device, tell)
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
         except BaseException as error:
@@ -97,10 +98,15 @@ def run(
             signals=signals,
         )
         if mirror and found.signal is None:
-            mirror.conclude(found.winners, found.reference)
+            mirror.conclude(found.winners, found.reference, broken=found.broken)
         return replace(
             found,
-            problems=(*found.problems, *log.problems, *(mirror.problems if mirror else ())),
+            problems=(
+                *uncertified,
+                *found.problems,
+                *log.problems,
+                *(mirror.problems if mirror else ()),
+            ),
             seconds=time.perf_counter() - began,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.errors import SettingsError, StudyError
-from nas.events import Counts
+from nas.events import Counts, Waiting
 from nas.outcome import Outcome, TrialRecord
 from nas.result import StudyStatus
 from nas.settings.stored import read
@@ -52,13 +52,15 @@ def _status(path: Path) -> StudyStatus:
         reference = storage.get("nas.reference")
         counts = counted(records)
         holder = driver(path)
+        gone = storage.get("nas.waiting") if holder else None
+        state = "waiting" if gone else "live"
         finished = counts.evaluated >= settings.study.trials
         best_trial = next(iter(storage.get("nas.best") or ()), None)
         best = None if best_trial is None else records[best_trial].outcome
         return StudyStatus(
             name=storage.name,
             folder=str(path),
-            state="live" if holder else "finished" if finished else "stopped",
+            state=state if holder else "finished" if finished else "stopped",
             driver=holder,
             counts=counts,
             trials=settings.study.trials,
@@ -67,6 +69,7 @@ def _status(path: Path) -> StudyStatus:
             best=best,
             best_trial=best_trial,
             reference=Outcome.from_json(reference) if reference else None,
+            waiting=Waiting(**gone) if gone else None,
         )
     finally:
         storage.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,9 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nas.events import Counts
-from nas.outcome import Costs, Latency, Outcome
-from nas.result import DryRun, Finalist, SearchResult, StudyStatus
+from nas.events import Counts, Waiting
+from nas.outcome import Certificate, Costs, Latency, Outcome
+from nas.result import DryRun, StudyStatus
 
 
 def percent(share: float | None) -> str:
@@ -25,7 +26,7 @@ def percent(share: float | None) -> str:
 
 def milliseconds(latency: Latency | None) -> str:
     """A latency with the digits that its size allows."""
-    return "-" if latency is None else f"{latency.ms:.{_decimals(latency.ms)}f} ms"
+    return "-" if latency is None else f"{latency.ms:.{decimals(latency.ms)}f} ms"
 
 
 def times_reference(latency: Latency | None, reference: Outcome | None) -> float | None:
@@ -47,13 +48,13 @@ def interval(latency: Latency | None) -> str:
     """A latency with its interval; a star behind one that is not resolved."""
     if latency is None:
         return "-"
-    digits = _decimals(latency.ms)
+    digits = decimals(latency.ms)
     star = "" if latency.status == "RESOLVED" else " *"
     return f"{latency.ms:.{digits}f} ({latency.low:.{digits}f}-{latency.high:.{digits}f}){star}"
 
 
-def _decimals(value: float) -> int:
-    """So many that three digits are shown."""
+def decimals(value: float) -> int:
+    """So many decimals that three digits are shown."""
     rounded = float(f"{value:.3g}")
     return max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
 
@@ -65,7 +66,7 @@ def amount(number: float | None) -> str:
     for bound, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= bound * 0.9995:
             value = number / bound
-            return f"{value:.{_decimals(value)}f} {unit}"
+            return f"{value:.{decimals(value)}f} {unit}"
     return f"{number:.0f}"
 
 
@@ -78,6 +79,15 @@ def span(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def waited_for(waiting: Waiting) -> str:
+    """A device that is gone, in one line."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(waiting.since))
+    return (
+        f"waiting for the device since {since} ({waiting.tries} tries, the next in "
+        f"{span(waiting.pause)}): {waiting.reason}"
+    )
 
 
 def told(counts: Counts) -> str:
@@ -127,76 +137,6 @@ def forms(networks: Sequence[tuple[str, str]]) -> RenderableType:
     return Group(*lines)
 
 
-def search_table(result: SearchResult) -> RenderableType:
-    """The best networks beside the reference, and how to read them."""
-    found = table(
-        "network", "valid. %", "test %", "latency, ms (95 %)", "FLOPs", "params"
-    )  # fmt: skip
-    for finalist in result.winners:
-        found.add_row(*_cells(finalist))
-    if result.reference:
-        found.add_section()
-        found.add_row(*_cells(result.reference), style="dim")
-    networks = [f for f in (*result.winners, result.reference) if f is not None]
-    parts: list[RenderableType] = [found, Text()]
-    if result.baseline is not None:
-        parts.append(
-            Text(f"logistic regression on the same images: test {percent(result.baseline)}")
-        )
-    parts += [Text(line) for line in _reading(result)]
-    parts += [Text(), forms([(f.name, f.outcome.architecture.text) for f in networks])]
-    return Group(*parts)
-
-
-def _cells(finalist: Finalist) -> list[str]:
-    outcome = finalist.outcome
-    return [
-        finalist.name,
-        percent(_accuracy(outcome)).removesuffix(" %"),
-        percent(finalist.test_accuracy).removesuffix(" %"),
-        interval(outcome.latency),
-        amount(outcome.costs.multiply_adds if outcome.costs else None),
-        amount(outcome.costs.parameters if outcome.costs else None),
-    ]
-
-
-def _reading(result: SearchResult) -> list[str]:
-    """The sentences under the table."""
-    lines = []
-    if not result.winners:
-        lines.append(
-            "no evaluated network keeps the limits: give the search more trials, or relax a limit "
-            "(nas search --dry-run tells how far the nearest network is)"
-        )
-    elif result.reference:
-        lines.append(against(result.winners[0].name, result.winners[0].outcome, result.reference))
-    if result.noise and result.winners:
-        lines.append(
-            f"validation accuracy is known to +-{100 * result.noise:.1f} points; within that the "
-            "faster network comes first"
-        )
-    latencies = [f.outcome.latency for f in result.winners]
-    if any(latency and latency.status != "RESOLVED" for latency in latencies):
-        lines.append("* not resolved: the interval is wider than the instrument aims at")
-    lines.append("FLOPs are multiply-adds, as in the papers")
-    return lines
-
-
-def against(name: str, best: Outcome, reference: Finalist) -> str:
-    """A network beside the reference network, in one sentence."""
-    words = []
-    if best.evaluation and reference.outcome.evaluation:
-        points = 100 * (best.evaluation.accuracy - reference.outcome.evaluation.accuracy)
-        words.append(f"{points:+.2f} points of validation accuracy")
-    times = times_reference(best.latency, reference.outcome)
-    if times is not None:
-        words.append(f"{times:.2f} x its latency")
-    if best.costs and reference.outcome.costs:
-        ratio = best.costs.multiply_adds / max(1, reference.outcome.costs.multiply_adds)
-        words.append(f"{ratio:.2f} x its multiply-adds")
-    return f"{name} against {reference.name}: {', '.join(words)}"
-
-
 def dry_run_table(found: DryRun) -> RenderableType:
     """What a search would do."""
     share = found.kept / max(1, found.draws)
@@ -222,14 +162,15 @@ def status_table(studies: Sequence[StudyStatus]) -> RenderableType:
             study.name,
             study.state,
             f"{study.counts.evaluated}/{study.trials}",
-            percent(_accuracy(study.best)),
+            percent(accuracy_of(study.best)),
             milliseconds(study.best.latency if study.best else None),
-            percent(_accuracy(study.reference)),
+            percent(accuracy_of(study.reference)),
         )
     return made
 
 
-def _accuracy(outcome: Outcome | None) -> float | None:
+def accuracy_of(outcome: Outcome | None) -> float | None:
+    """Validation accuracy, 0..1, where there is one."""
     return outcome.evaluation.accuracy if outcome and outcome.evaluation else None
 
 
@@ -240,11 +181,13 @@ def study_table(study: StudyStatus) -> RenderableType:
         ("study", study.name),
         ("folder", study.folder),
         ("state", study.state + (f", driven by {study.driver}" if study.driver else "")),
+        ("", waited_for(study.waiting) if study.waiting else ""),
         ("goal", study.goal),
         *(("limit", limit) for limit in study.limits),
         ("evaluated", f"{study.counts.evaluated} of {study.trials}; {told(study.counts)}"),
         ("reference", _line(reference) if reference else ""),
         ("best", f"trial {study.best_trial}: {_line(best)}" if best else "none keeps the limits"),
+        ("certified", _certified(best.certificate) if best and best.certificate else ""),
     ]
     if best is None:
         return facts(rows)
@@ -254,9 +197,14 @@ def study_table(study: StudyStatus) -> RenderableType:
 
 
 def _line(outcome: Outcome) -> str:
-    return f"{percent(_accuracy(outcome))} validation, " + cost_words(
+    return f"{percent(accuracy_of(outcome))} validation, " + cost_words(
         outcome.latency, outcome.costs
     )
+
+
+def _certified(certificate: Certificate) -> str:
+    verdict = certificate.verdict and f"; limit {certificate.verdict}"
+    return f"{interval(certificate.latency)} ms in fresh processes{verdict}"
 
 
 def cost_words(latency: Latency | None, costs: Costs | None) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 import nas
+from nas.composition import compose_parts
+from nas.device import second_of
 from nas.latency.memory import CHECKS
 from nas.latency.store import Store
+from nas.settings.compose import compose
 
 QUICK = (
     "training.epochs=1",
@@ -27,6 +30,25 @@ def notes(study: str) -> list[str]:
     lines = Path("runs", study, "log.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     return [event["message"] for event in events if event["event"] == "note"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "second"),
+    [
+        ("shufflenet_v2_x0_5", "mobilenext_x0_35"),
+        ("shufflenet_v1_g3_x0_5", "mobilenext_x0_35"),
+        ("mobilenext_x0_5", "shufflenet_v2_x0_5"),
+    ],
+)
+def test_the_second_reference_is_of_another_kind(reference: str, second: str) -> None:
+    parts = compose_parts(compose([f"objective.latency_of={reference}"]))
+    found = second_of(parts)
+    assert found is not None
+    name, network = found
+    assert name == second
+    assert parts.yardstick is not None
+    assert network.input == parts.yardstick.input
+    assert {u.kind for u in network.units}.isdisjoint(u.kind for u in parts.yardstick.units)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ from rich.console import Console
 
 from nas.architecture import Architecture
 from nas.display import Display, Progress, best_of, line_of, seconds_left, view
-from nas.events import Counts, StudyInfo
-from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
+from nas.events import Counts, StudyInfo, Waiting
+from nas.final_table import search_table
+from nas.outcome import Certificate, Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
 from nas.result import Finalist, SearchResult
 from nas.tables import (
     amount,
@@ -19,7 +21,6 @@ from nas.tables import (
     milliseconds,
     percent,
     plain,
-    search_table,
     span,
     times_reference,
 )
@@ -94,6 +95,25 @@ def test_without_a_terminal_the_start_tells_study_limits_and_target() -> None:
     assert "limit: latency <= 5 ms\n" in shown
     assert "target: here\n" in shown
     assert "reference shufflenet_v2_x0_5: 90.00 % validation, 5.00 ms" in shown
+
+
+def test_a_lost_device_is_told_once_and_its_return_too() -> None:
+    sheet = Console(file=io.StringIO(), width=80)
+    display = Display(sheet)
+    display.started(INFO, [])
+    display.stage(3, "measuring")
+    waiting = Waiting(since=time.time() - 65, tries=3, pause=5.0, reason="Connection refused")
+    display.device_lost(waiting)
+    display.device_lost(replace(waiting, tries=4, pause=10.0))
+    assert display.progress is not None
+    assert "(4 tries, the next in 10 s): Connection refused" in display.progress.now
+    display.device_back(waiting)
+    assert display.progress.now == "trial 3: measuring"
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(waiting.since))
+    assert shown.count("waiting for the device since") == 1
+    assert f"since {since} (3 tries" in shown
+    assert "the device answers again, after 1 min 0" in shown
 
 
 def test_on_a_terminal_the_view_is_redrawn_and_the_cursor_stays(
@@ -234,6 +254,56 @@ def test_the_final_table_fits_80_columns_and_cuts_no_text_form() -> None:
     row = next(line for line in shown.splitlines() if line.startswith("trial 17 "))
     assert row.split() == ["trial", "17", "92.50", "93.00", "4.00", "(3.80-4.20)", "1.23", "M",
                            "89.0", "k"]  # fmt: skip
+
+
+def certificate(ms: float, verdict: str = "kept") -> Certificate:
+    return Certificate(
+        name="x", latency=replace(latency(ms, ms / 5), processes=5), p50_ms=ms, p95_ms=1.5 * ms,
+        p99_ms=123.4, cold_ms=9.876, sustained_ms=1.1 * ms, sustained_ratio=1.0, verdict=verdict,
+        within=verdict != "broken", sustained_seconds=5.0,
+    )  # fmt: skip
+
+
+def certified(finalist: Finalist, ms: float, verdict: str = "kept") -> Finalist:
+    found = replace(finalist.outcome, certificate=certificate(ms, verdict))
+    return replace(finalist, outcome=found)
+
+
+def test_what_was_certified_stands_beside_what_the_search_measured() -> None:
+    found = result()
+    assert found.reference is not None
+    found = replace(
+        found,
+        winners=(certified(found.winners[0], 4.2, "unresolved"), found.winners[1]),
+        reference=certified(found.reference, 5.2),
+        broken=(replace(certified(found.winners[0], 6.1, "broken"), name="trial 12"),),
+    )
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(search_table(found), crop=False)
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    lines = [line for line in shown.splitlines() if TINY.text not in line]
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "…" not in shown
+    rows = [line.split() for line in lines]
+    # half = sqrt(1.05 / 0.95) - 1 = 5.1 %
+    assert ["trial", "17", "4.00", "4.20", "±5.1%", "?", "4.20", "6.30", "123", "9.88",
+            "4.62"] in rows  # fmt: skip
+    assert ["shufflenet_v2_x0_5", "5.00", "5.20", "±5.1%", "5.20", "7.80", "123", "9.88",
+            "5.72"] in rows  # fmt: skip
+    assert ["trial", "1234", "4.00", *["-"] * 6] in rows
+    flowing = " ".join(shown.split())
+    assert "5 fresh processes" in flowing
+    assert "at the end of 5 s" in flowing
+    assert "trial 12 is no winner: certified at 6.10 (5.79-6.41) ms, over its limit" in flowing
+    assert "0.81 x its latency" in flowing  # of what was certified: 4.2 / 5.2
+
+
+def test_a_95th_percentile_is_called_one() -> None:
+    found = result()
+    one = replace(found.winners[0].outcome, latency=replace(latency(4.0), statistic="p95"))
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(search_table(replace(found, winners=(replace(found.winners[0], outcome=one),))))
+    assert "p95 latency, ms (95 %)" in sheet.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_final_table_says_how_to_read_it() -> None:

@@ -42,7 +42,13 @@ LAYERS = (
         "nas.guidelines",
     ),
     ("nas.limits", "nas.composition"),
-    ("nas.device", "nas.examining", "nas.screening"),
+    (
+        "nas.device",
+        "nas.examining",
+        "nas.screening",
+        "nas.certification",
+        "nas.reach",
+    ),
     (
         "nas.finalists",
         "nas.identity",
@@ -51,7 +57,7 @@ LAYERS = (
         "nas.dry_run",
         "nas.full_training",
     ),
-    ("nas.tables", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
+    ("nas.tables", "nas.final_table", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
 )
 """The table of layers: a room imports rooms of its own line and of the lines above it."""
 
@@ -61,7 +67,7 @@ ONLY_IN = {
     "thop": ("nas.costs",),
     "hydra": ("nas.settings",),
     "omegaconf": ("nas.settings",),
-    "rich": ("nas.tables", "nas.display", "nas.terminal", "nas.commands"),
+    "rich": ("nas.tables", "nas.final_table", "nas.display", "nas.terminal", "nas.commands"),
 }
 SPACES_MAY = (
     "nas.space",

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from nas.architecture import Architecture
 from nas.events import StudyInfo
-from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
+from nas.outcome import Certificate, Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
 
 NAME = "digits-mixed-001"
 BEGAN = 1_790_000_000.0
@@ -62,6 +62,14 @@ def latency(ms: float = 0.142, **changes: Any) -> Latency:
         seconds=1.5,
     )
     return replace(known, **changes)
+
+
+def certificate(ms: float = 0.15, verdict: str = "kept") -> Certificate:
+    return Certificate(
+        name=architecture().fingerprint, latency=latency(ms, processes=5), p50_ms=ms, p95_ms=2 * ms,
+        p99_ms=3 * ms, cold_ms=4 * ms, sustained_ms=1.1 * ms, sustained_ratio=1.0,
+        verdict=verdict, within=verdict != "broken", sustained_seconds=5.0,
+    )  # fmt: skip
 
 
 def evaluation(accuracy: float = 0.924, epochs: int = 3) -> Evaluation:

@@ -94,13 +94,14 @@ def _end(result: SearchResult, arguments: Namespace) -> int:
 
 
 def _show(result: SearchResult, arguments: Namespace) -> None:
-    from nas.tables import following, search_table, span, told
+    from nas.final_table import search_table
+    from nas.tables import following, span, told
     from nas.terminal import show, show_json
 
     if arguments.json:
         show_json(result)
     else:
-        if result.winners or result.reference:
+        if result.winners or result.reference or result.broken:
             show("", search_table(result))
         ended = f"study {result.study}: {result.counts.evaluated} evaluated, {told(result.counts)}"
         show("", f"{ended}, in {span(result.seconds)}")

@@ -51,7 +51,7 @@ def _onward(study: StudyStatus, folder: Path) -> list[tuple[str, str]]:
 
     settings = read(Path(study.folder) / "settings.yaml")
     see = shown(study.name, folder, settings)
-    if study.state == "live":
+    if study.state in ("live", "waiting"):
         return [see]
     reason = "finished"
     if study.state == "stopped":

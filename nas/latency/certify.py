@@ -7,8 +7,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,47 +18,14 @@ from nas.latency.levels import CERTIFY, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.protocol import Ratio, Spread, repeats_for, schedule, wall_ns
 from nas.latency.runtimes import Prepared, prepare
-from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
 from nas.latency.subject import Subject, subject
 from nas.latency.target import Target
-from nas.outcome import Latency
+from nas.outcome import Certificate, Latency
 
 SUSTAINED_SECONDS = 60.0
 LOAD_ROUNDS, LAST_ROUNDS = 4, 12
 PERCENTILES = (50, 95, 99)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What fresh processes found for one network.
-
-    Units:
-        p50_ms, p95_ms, p99_ms: wall clock of single calls, all processes together, disturbed ones
-        too; cold_ms: the first call in a fresh process (median over processes); sustained_ms: the
-        median call at the end of a lasting load of all certified networks in turn.
-
-    `sustained_ratio` is to the reference under the same load. `verdict` is kept, broken or
-    unresolved where there was a limit, else empty.
-    """
-
-    name: str
-    latency: Latency
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    cold_ms: float
-    sustained_ms: float
-    sustained_ratio: float
-    verdict: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Certificate:
-        """The way back from `to_json`."""
-        return cls(**{**value, "latency": Latency.from_json(value["latency"])})
 
 
 def certify(
@@ -72,11 +38,13 @@ def certify(
     level: Level = CERTIFY,
     sustained_seconds: float = SUSTAINED_SECONDS,
     spread: Spread | None = None,
+    patience: Patience | None = None,
     seed: int | None = None,
 ) -> tuple[Certificate, ...]:
     """Certificates of the networks in the order given, the reference's last.
 
-    Takes a few seconds a network, and `sustained_seconds`, under one lease a process.
+    Takes a few seconds a network, and `sustained_seconds`, under one lease a process. A device that
+    goes away meanwhile is waited for with `patience`.
 
     Raises:
         MeasurementError: a network cannot be measured, or a process was lost time and again.
@@ -89,7 +57,7 @@ def certify(
     runs, cold = [], []
     sustained: dict[str, tuple[float, float]] = {}
     for number in range(level.processes):
-        seat = Seat(target, {REFERENCE: own, DUPLICATE: own})
+        seat = Seat(target, {REFERENCE: own, DUPLICATE: own}, patience=patience)
         try:
             one = replace(level, processes=1)
             runs.append(measure([seat], prepared, level=one, statistic=statistic, rng=rng))
@@ -116,11 +84,20 @@ def certify(
                 sustained_ms=ns / 1e6,
                 sustained_ratio=ratio,
                 verdict=verdict(latency, *bounds) if bounds else "",
+                within=_within(latency, bounds),
+                sustained_seconds=sustained_seconds,
             )
         )
     by_name = {one.name: one for one in found}
     names = [subject(network).name for network in networks]
     return (*(by_name[name] for name in names if name != itself.name), by_name[itself.name])
+
+
+def _within(latency: Latency, bounds: Sequence[Bound]) -> bool:
+    """Whether the value itself keeps every limit, wherever its interval ends."""
+    ms, ratio = latency.ms, latency.ratio
+    exact = replace(latency, low=ms, high=ms, ratio_low=ratio, ratio_high=ratio)
+    return verdict(exact, *bounds) == "kept"
 
 
 def _together(runs: Sequence[Run]) -> Run:

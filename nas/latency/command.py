@@ -21,13 +21,15 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.errors import TargetError
-from nas.latency.process import START_SECONDS, WorkerLostError
+from nas.latency.process import POLL_SECONDS, START_SECONDS, WorkerLostError
 from nas.latency.target import Reach
 
 WARM_CALLS = 5
@@ -36,8 +38,10 @@ WARM_CALLS = 5
 class CommandWorker:
     """Answers the requests of `nas.latency.worker` by calling the user's program."""
 
-    def __init__(self, reach: Reach, *, threads: int) -> None:
-        self._command, self._threads = list(reach.command), threads
+    def __init__(
+        self, reach: Reach, *, threads: int, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._command, self._threads, self._check = list(reach.command), threads, check
         self._folder = Path(tempfile.mkdtemp(prefix="latency-nas-"))
         self._files: dict[str, str] = {}
         self._shapes: dict[str, list[int]] = {}
@@ -118,20 +122,40 @@ class CommandWorker:
         }
         manifest.write_text(json.dumps(value))
         try:
-            done = subprocess.run(
-                [*self._command, str(manifest)], capture_output=True, text=True, timeout=seconds
+            process = subprocess.Popen(
+                [*self._command, str(manifest)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
-        except subprocess.TimeoutExpired as error:
-            raise self._lost(f"no answer within {seconds:.0f} s") from error
         except OSError as error:
             raise TargetError(
                 f"target.command: must be a program that starts; got {self._command[0]}: "
                 f"{error.strerror}; allowed: its path and arguments"
             ) from error
-        if done.returncode:
-            words = done.stderr.strip().splitlines() or [""]
-            raise self._lost(f"exit status {done.returncode}: {words[-1][:300]}")
-        return self._checked(done.stdout, calls)
+        with process:
+            output, errors = self._said(process, seconds)
+        if process.returncode:
+            words = errors.strip().splitlines() or [""]
+            raise self._lost(f"exit status {process.returncode}: {words[-1][:300]}")
+        return self._checked(output, calls)
+
+    def _said(self, process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+        """What the program printed, once it has ended."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return process.communicate(timeout=POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > until:
+                    process.kill()
+                    raise self._lost(f"no answer within {seconds:.0f} s") from None
+            try:
+                self._check()
+            except BaseException:
+                process.kill()
+                raise
 
     def _checked(self, text: str, calls: list[tuple[str, int]]) -> dict[str, Any]:
         try:

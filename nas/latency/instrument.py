@@ -16,15 +16,15 @@ from nas.latency.decision import Bound, verdict
 from nas.latency.levels import DECIDE, SCREEN, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import Ratio
+from nas.latency.protocol import Ratio, Spread
+from nas.latency.regime import Regime
 from nas.latency.runtimes import Prepared, prepare
-from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat, Waiting
+from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
 from nas.latency.subject import Subject, subject
 from nas.latency.target import Target
 from nas.outcome import Latency
 
 STATISTICS = ("median", "p95")
-SECOND = "second reference"
 FURTHER = 3
 """How often at most all processes measure a network that is too near its limit."""
 
@@ -35,8 +35,9 @@ class Instrument:
     The processes live until `close`, or until this process ends, however it ends. `folder` is that
     of the store (`latency.db`): what was measured there before is not measured again, but for a
     few as a check; `told` hears what is to be told about it. `second` is a network of another
-    kind that takes part in every decision: if its ratio moves, the regime did. `waiting` is told
-    while a device elsewhere is gone, and may raise to give up; without it that is an error.
+    kind that takes part at the start and in every decision: if its ratio moves, the regime did. A
+    device elsewhere
+    that goes away is waited for with `patience`; without it that is an error.
 
     Raises:
         TargetError: the target cannot be used.
@@ -52,7 +53,7 @@ class Instrument:
         folder: Path | None = None,
         statistic: str = "median",
         level: Level = SCREEN,
-        waiting: Callable[[Waiting], None] | None = None,
+        patience: Patience | None = None,
         told: Callable[[str], None] = lambda _: None,
         seed: int | None = None,
     ) -> None:
@@ -65,16 +66,16 @@ class Instrument:
         self._rng = random.Random(seed)
         self._reference = subject(reference)
         prepared = prepare(self._reference, target)
-        self._second = {} if second is None else {SECOND: prepare(subject(second), target)}
-        self._second_ratio: float | None = None
+        self.regime = Regime(second, target, told=told)
         always = {REFERENCE: prepared, DUPLICATE: prepared}
-        patience = Patience(waiting) if waiting else None
         number = max(level.processes, DECIDE.processes)
         self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
         self._memory = Memory(target.key, self._reference.name, statistic, folder, told=told)
         try:
             self._first = self._measure({}, level)
             self._memory.begin(self.reference, self._first, DUPLICATE, self.versions)
+            if self.regime.prepared:
+                self._measure(self.regime.prepared, level)
         except BaseException:
             self.close()
             raise
@@ -83,6 +84,11 @@ class Instrument:
     def notes(self) -> list[str]:
         """What had to be told about the store."""
         return self._memory.notes
+
+    @property
+    def spread(self) -> Spread:
+        """What is known of the deviation between processes on this target."""
+        return self._memory.spread
 
     @property
     def pids(self) -> list[int]:
@@ -173,12 +179,11 @@ class Instrument:
 
     def _measure(self, prepared: dict[str, Prepared], level: Level) -> Run:
         seats = self._seats[: level.processes]
-        second = self._second if level.processes > 1 else {}
+        beside = self.regime.prepared if level.processes > 1 else {}
         run = measure(
-            seats, {**prepared, **second}, level=level, statistic=self.statistic, rng=self._rng
+            seats, {**prepared, **beside}, level=level, statistic=self.statistic, rng=self._rng
         )
-        if self._second_ratio is None and second:
-            self._second_ratio = run.ratio(SECOND, self._memory.spread).ratio
+        self.regime.look(run, self._memory.spread)
         return run
 
     def _drop(self, prepared: dict[str, Prepared]) -> None:
@@ -236,10 +241,8 @@ class Instrument:
             "duplicate_ratio": run.ratio(DUPLICATE, self._memory.spread).ratio,
             "reference_drift": run.reference_ms / self._reference_ms() - 1,
             **disturbance(run, name),
+            **self.regime.conditions(run, self._memory.spread),
         }
-        if self._second_ratio is not None and any(run.of(SECOND)):
-            now = run.ratio(SECOND, self._memory.spread).ratio
-            conditions["second_reference_drift"] = now / self._second_ratio - 1
         return {
             "statistic": self.statistic,
             "clock": self.target.clock if self.statistic == "median" else "wall",

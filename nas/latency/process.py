@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,9 @@ from nas.settings import TORCH_RUNTIMES
 
 WORKER = Path(__file__).with_name("worker.py")
 START_SECONDS = 60.0
+POLL_SECONDS = 0.2
+"""So often it is asked whether to go on waiting."""
+
 SSH = (
     "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
     "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3",
@@ -58,8 +62,18 @@ class Asked(Protocol):
         """End it; a second time does nothing."""
 
 
-def start(reach: Reach, *, threads: int, device: str, pin: bool, runtime: str = "") -> Asked:
+def start(
+    reach: Reach,
+    *,
+    threads: int,
+    device: str,
+    pin: bool,
+    runtime: str = "",
+    check: Callable[[], None] = lambda: None,
+) -> Asked:
     """A measuring process where the reach says.
+
+    `check` is called several times a second while it is waited for; if it raises, the process ends.
 
     Raises:
         WorkerLostError: it does not start or does not answer.
@@ -67,7 +81,7 @@ def start(reach: Reach, *, threads: int, device: str, pin: bool, runtime: str = 
     if reach.kind == "command":
         from nas.latency.command import CommandWorker
 
-        return CommandWorker(reach, threads=threads)
+        return CommandWorker(reach, threads=threads, check=check)
     variables = environment(threads)
     source = b""
     if reach.kind == "ssh":
@@ -86,7 +100,11 @@ def start(reach: Reach, *, threads: int, device: str, pin: bool, runtime: str = 
     # Compiled code goes to a folder that ends with the process.
     scratch = "TORCHINDUCTOR_CACHE_DIR" if runtime == "compile" else ""
     worker = Worker(
-        command, environment=variables if local else None, source=source, scratch=scratch
+        command,
+        environment=variables if local else None,
+        source=source,
+        scratch=scratch,
+        check=check,
     )
     worker.hello(threads=threads, device=device, pin=pin, local=local)
     return worker
@@ -124,7 +142,9 @@ class Worker:
         environment: dict[str, str] | None = None,
         source: bytes = b"",
         scratch: str = "",
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        self._check = check
         self.facts: dict[str, Any] = {}
         self._rest = b""
         self._scratch = tempfile.mkdtemp(prefix="latency-nas-") if scratch else ""
@@ -147,6 +167,8 @@ class Worker:
                 f"measuring process: its program must start; got {command[0]}: {error.strerror}; "
                 f"allowed: an installed {command[0]}"
             ) from error
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._send(source)
 
     def hello(self, *, threads: int, device: str, pin: bool, local: bool) -> None:
@@ -190,10 +212,13 @@ class Worker:
 
     def _send(self, content: bytes) -> None:
         assert self._process.stdin is not None
-        view = memoryview(content)
+        pipe, view = self._process.stdin.fileno(), memoryview(content)
         try:
             while view:
-                view = view[self._process.stdin.write(view) :]
+                if select.select([], [pipe], [], POLL_SECONDS)[1]:
+                    view = view[os.write(pipe, view) :]
+                else:
+                    self._still_wanted()
         except OSError as error:
             raise self._lost(f"it took no request ({error.strerror})") from error
 
@@ -202,9 +227,12 @@ class Worker:
         stdout = self._process.stdout.fileno()
         parts = [self._rest]
         while b"\n" not in parts[-1]:
-            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise self._lost(f"it did not answer within {seconds:.0f} s")
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([stdout], [], [], min(left, POLL_SECONDS))[0]:
+                if not left:
+                    raise self._lost(f"it did not answer within {seconds:.0f} s")
+                self._still_wanted()
+                continue
             part = os.read(stdout, 1 << 20)
             if not part:
                 raise self._lost("it ended")
@@ -217,6 +245,14 @@ class Worker:
         if not isinstance(reply, dict):
             raise self._lost(f"it answered nonsense: {line[:80]!r}")
         return reply
+
+    def _still_wanted(self) -> None:
+        try:
+            self._check()
+        except BaseException:
+            self._process.kill()  # in the middle of an answer that nobody will read
+            self.close()
+            raise
 
     def _lost(self, what: str) -> WorkerLostError:
         self._process.kill()

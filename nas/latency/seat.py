@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nas.errors import TargetError
-from nas.latency.process import Asked, WorkerLostError, start
+from nas.events import Waiting
+from nas.latency.process import POLL_SECONDS, Asked, WorkerLostError, start
 from nas.latency.protocol import REGIME_WIDTH, Group, Sample, quiet_floor, read_samples, wall_ns
 from nas.latency.runtimes import Prepared, check_outputs, runtime_of
 from nas.latency.target import Target
@@ -30,20 +31,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """The device is gone and is waited for: since when (seconds since 1970), tries, last error."""
-
-    since: float
-    tries: int
-    pause: float
-    reason: str
-
-
-@dataclass(frozen=True)
 class Patience:
-    """What to do while a device is gone: `told` hears of every pause, and may raise to give up."""
+    """What to do while a device is gone: `told` hears of every pause, `back` of its return.
+
+    `check` is called several times a second whenever a process is waited for; it raises to give up.
+    """
 
     told: Callable[[Waiting], None]
+    back: Callable[[Waiting], None] = lambda _: None
+    check: Callable[[], None] = lambda: None
     first_pause: float = FIRST_PAUSE
 
 
@@ -112,6 +108,7 @@ class Seat:
                 device=target.device,
                 pin=target.threads == 1 and target.device == "cpu",
                 runtime=runtime.name,
+                check=self._patience.check if self._patience else lambda: None,
             )
             self.facts = dict(self._worker.facts)
         for name, prepared in {**self._always, **networks}.items():
@@ -200,13 +197,19 @@ class Seat:
         return True
 
     def _wait(self, since: float, tries: int, error: WorkerLostError) -> None:
-        if self._patience is None:
+        patience = self._patience
+        if patience is None:
             raise TargetError(f"target {self.target.where}: its device must answer; {error}")
-        pause = self._patience.first_pause
+        pause = patience.first_pause
         while True:
-            self._patience.told(Waiting(since, tries, pause, str(error)))
-            time.sleep(pause)
+            waiting = Waiting(since, tries, pause, str(error))
+            patience.told(waiting)
+            until = time.monotonic() + pause
+            while (left := until - time.monotonic()) > 0:
+                patience.check()
+                time.sleep(min(left, POLL_SECONDS))
             if self._answers():
+                patience.back(waiting)
                 return
             tries, pause = tries + 1, min(2 * pause, LONGEST_PAUSE)
 

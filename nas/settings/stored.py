@@ -15,10 +15,18 @@ from nas.settings.keys import shown
 from nas.settings.schema import typed
 
 MAY_CHANGE = frozenset(
-    {"study.trials", "study.max_proposals", "study.hours", "study.folder", "study.name"}
+    {
+        "study.trials",
+        "study.max_proposals",
+        "study.hours",
+        "study.folder",
+        "study.name",
+        "study.sustained_seconds",
+        "target.retry_seconds",
+    }
 )
-"""What a resume may change beside `tracking` and `execution`: how long the study goes on and where
-it lies; none of it changes what a trial means."""
+"""What a resume may change beside `tracking` and `execution`: how long the study goes on and loads
+its winners, where it lies, how long its device is waited for; none changes what a trial means."""
 FREE_SECTIONS = frozenset({"tracking", "execution"})
 
 

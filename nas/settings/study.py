@@ -28,7 +28,8 @@ class StudySettings:
     """How much, where it is kept, and the seed of everything.
 
     `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
-    bound the whole.
+    bound the whole. `sustained_seconds` is the lasting load at the end under which winners are
+    measured once more (null: 5 s on this machine, 60 s on a device elsewhere).
     """
 
     name: str | None = None
@@ -37,12 +38,14 @@ class StudySettings:
     hours: float | None = None
     seed: int = 0
     folder: str = "runs"
+    sustained_seconds: float | None = None
 
     def __post_init__(self) -> None:
         at_least("study.trials", self.trials, 1)
         at_least("study.max_proposals", self.max_proposals, 1)
         at_least("study.hours", self.hours, 0, above=True)
         at_least("study.seed", self.seed, 0)
+        at_least("study.sustained_seconds", self.sustained_seconds, 0)
         if self.name is not None and (
             not self.name or self.name.startswith(".") or set(self.name) & set("/\\:\"'<>|?*\0")
         ):

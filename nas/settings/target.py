@@ -15,10 +15,11 @@ class TargetSettings:
     """What exactly is measured, where. All of it is part of the key of a measured number.
 
     `host`, `ssh_options` (as for ssh) and `python` say how `where=ssh` is reached, `command` is the
-    program and its arguments of `where=command`. `folded`: batch normalisation is folded into the
-    convolutions before a torch runtime gets the network (the others fold by themselves). `table`
-    is a file that `nas latency --table` wrote: candidates that it puts clearly over a limit are
-    refused unmeasured; it is no part of the key.
+    program and its arguments of `where=command`; a device that is gone is tried again after
+    `retry_seconds`, then after twice as long each time, up to five minutes. `folded`: batch
+    normalisation is folded into the convolutions before a torch runtime gets the network (the
+    others fold by themselves). `table` is a file that `nas latency --table` wrote: candidates that
+    it puts clearly over a limit are refused unmeasured; it is no part of the key.
     """
 
     where: str = "local"
@@ -35,6 +36,7 @@ class TargetSettings:
     python: str = "python3"
     command: list[str] = field(default_factory=list)
     table: str | None = None
+    retry_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         one_of("target.where", self.where, ("local", "ssh", "command"))
@@ -44,6 +46,7 @@ class TargetSettings:
         one_of("target.dtype", self.dtype, ("float32", "bfloat16"))
         one_of("target.memory_format", self.memory_format, ("contiguous", "channels_last"))
         at_least("target.batch_size", self.batch_size, 1)
+        at_least("target.retry_seconds", self.retry_seconds, 0, above=True)
         if self.runtime == "onnxruntime" and self.device == "cuda":
             raise fail("target.device", "onnxruntime is measured on the CPU", "cuda", "cpu")
         if self.runtime not in TORCH_RUNTIMES:

@@ -17,6 +17,17 @@ fill a disk, and only finalists are ever looked at again."""
 Trials = list[tuple[int, Outcome]]
 
 
+def contenders(trials: list[TrialRecord]) -> Trials:
+    """Evaluated trials, but for those whose certified latency is over a limit."""
+    outcomes = [(t.number, t.outcome) for t in trials if t.outcome is not None]
+    return [(n, o) for n, o in outcomes if _whole(o) and not refuted(o)]
+
+
+def refuted(outcome: Outcome) -> bool:
+    """Whether the last word on a network is that it does not keep its limits."""
+    return outcome.certificate is not None and not outcome.certificate.within
+
+
 def noise_among(evaluated: Trials, images: int) -> float:
     """The standard error of the best feasible validation accuracy."""
     accuracies = [
@@ -66,8 +77,7 @@ class BestKeeper:
 
     def take(self, trials: list[TrialRecord]) -> None:
         """Begin with the trials a study already has."""
-        outcomes = [(t.number, t.outcome) for t in trials if t.outcome is not None]
-        self._evaluated = [(n, o) for n, o in outcomes if _whole(o)]
+        self._evaluated = contenders(trials)
         self._kept = {o.architecture.fingerprint for _, o in self._evaluated}
 
     def add(self, trial: TrialRecord) -> None:

@@ -32,6 +32,8 @@ class Examiner:
     answers by genes, everything else by architecture. `measure` gives None where nobody asks for
     latency. A crash of the process that trains is tried again `retries` times. `climb` trains in
     the place of `evaluate` where candidates climb rungs; the reference network has all its epochs.
+    `idle` tells the seconds in which a device that was gone was waited for: they are not spent on a
+    candidate.
     """
 
     objective: Objective
@@ -40,6 +42,7 @@ class Examiner:
     evaluate: Callable[[Architecture, Genes, Report], Evaluation]
     retries: int = 1
     climb: Callable[[Outcome, Report], Evaluation] | None = None
+    idle: Callable[[], float] = lambda: 0.0
 
     def examine(
         self,
@@ -61,7 +64,7 @@ class Examiner:
             SettingsError, DataError: nor is a setting that cannot work, or images that are gone.
             StudyError: the study cannot be written.
         """
-        found = _Findings(architecture)
+        found = _Findings(architecture, self.idle)
         try:
             with found.stage("counting", enter):
                 found.costs = self.count(architecture, genes)
@@ -117,6 +120,7 @@ class _Findings:
     """What is known of a candidate so far."""
 
     architecture: Architecture
+    idle: Callable[[], float]
     costs: Costs | None = None
     latency: Latency | None = None
     evaluation: Evaluation | None = None
@@ -138,11 +142,11 @@ class _Findings:
     def stage(self, stage: Stage, enter: Callable[[Stage], None]) -> Iterator[None]:
         self.at = stage
         enter(stage)
-        start = time.perf_counter()
+        start = time.perf_counter() - self.idle()
         try:
             yield
         finally:
-            self.seconds[stage] = round(time.perf_counter() - start, 4)
+            self.seconds[stage] = round(time.perf_counter() - self.idle() - start, 4)
 
     def outcome(self, kind: str, objective: Objective, reason: str) -> Outcome:
         violations = objective.violations(self.architecture.fingerprint, self.costs, self.latency)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nas.events import Counts, Stage, StopReason, StudyInfo
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.events import Counts, Stage, StopReason, StudyInfo, Waiting
+from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 
 
 class EventLog:
@@ -49,6 +50,14 @@ class EventLog:
         """See `nas.events.Listener`."""
         self._write("note", message=message)
 
+    def device_lost(self, waiting: Waiting) -> None:
+        """See `nas.events.Listener`."""
+        self._write("device lost", **asdict(waiting))
+
+    def device_back(self, waiting: Waiting) -> None:
+        """See `nas.events.Listener`."""
+        self._write("device back", since=waiting.since, tries=waiting.tries)
+
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
         self._write("trial", trial=trial.number, architecture=trial.architecture.text)
@@ -65,6 +74,13 @@ class EventLog:
         """See `nas.events.Listener`."""
         assert trial.outcome is not None
         self._write("outcome", trial=trial.number, **_numbers(trial.outcome))
+
+    def certified(self, name: str, certificate: Certificate) -> None:
+        """See `nas.events.Listener`."""
+        numbers = {key: value for key, value in asdict(certificate).items() if key != "latency"}
+        latency = certificate.latency
+        found = {"latency_ms": latency.ms, "low": latency.low, "high": latency.high}
+        self._write("certified", **{**numbers, **found, "name": name, "ratio": latency.ratio})
 
     def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
         """See `nas.events.Listener`."""

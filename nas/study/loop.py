@@ -177,6 +177,7 @@ class StudyLoop:
                 repeats=known.repeats if known.repeats is not None else number,
                 reason=f"the network of trial {number}, which was {known.kind}",
                 seconds={},
+                certificate=None,
             )
         reference = self._reference
         if reference is not None and reference.architecture.fingerprint == fingerprint:
@@ -191,6 +192,7 @@ class StudyLoop:
             evaluation=reference.evaluation if reference.feasible else None,
             reason="" if reference.feasible else "the reference itself breaks a limit",
             seconds={},
+            certificate=None,
         )
 
     def _examined(self, trial: TrialRecord) -> Outcome:

@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.architecture import Architecture
 from nas.errors import StudyError, nearest
 from nas.objective import Direction
-from nas.outcome import Evaluation, Outcome, TrialRecord
+from nas.outcome import Certificate, Evaluation, Outcome, TrialRecord
 from nas.study.folder import DATABASE, check_folder, studies
 from nas.study.proposals import CONSTRAINT, Proposal, quiet
 
 FORMAT = 1
+CERTIFICATES = "nas.certificates"
 
 
 class StudyStorage:
@@ -202,8 +204,20 @@ class StudyStorage:
         )
 
     def records(self) -> list[TrialRecord]:
-        """All trials, in order."""
-        return [record(trial) for trial in self.trials]
+        """All trials, in order, with the certificates that the study has."""
+        known = self.certificates()
+        records = [record(trial) for trial in self.trials]
+        return [replace(r, outcome=certified(r.outcome, known)) for r in records]
+
+    def certificates(self) -> dict[str, Certificate]:
+        """What was certified at the end of the study, by fingerprint."""
+        found: dict[str, Any] = self.get(CERTIFICATES) or {}
+        return {network: Certificate.from_json(value) for network, value in found.items()}
+
+    def certify(self, found: Mapping[str, Certificate]) -> None:
+        """Keep certificates, so that nothing is certified twice."""
+        known = {**self.certificates(), **found}
+        self.set(CERTIFICATES, {network: one.to_json() for network, one in known.items()})
 
     def close(self) -> None:
         """Give the database back."""
@@ -228,6 +242,13 @@ def _begin(
             study.set_user_attr(key, value)
         backend.remove_session()
         backend.engine.dispose()
+
+
+def certified(outcome: Outcome | None, known: Mapping[str, Certificate]) -> Outcome | None:
+    """The outcome of an evaluated network with its certificate, if it has one."""
+    if outcome is None or outcome.kind != "evaluated":
+        return outcome
+    return replace(outcome, certificate=known.get(outcome.architecture.fingerprint))
 
 
 def record(trial: FrozenTrial) -> TrialRecord:

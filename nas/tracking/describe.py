@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from nas.outcome import Outcome
+from nas.outcome import Latency, Outcome
 from nas.tracking.labels import kinds, magnitude, three_digits
 from nas.tracking.state import StudyState
 
@@ -88,18 +88,29 @@ def _table(state: StudyState) -> list[str]:
 
 def _row(place: str, name: str, outcome: Outcome, test: float | None) -> dict[str, str]:
     latency, costs = outcome.latency, outcome.costs
-    row = dict.fromkeys(("place", "network", "accuracy", "test accuracy", "latency"), "")
+    names = ("place", "network", "accuracy", "test accuracy", "latency", "certified", "p95")
+    row = dict.fromkeys(names, "")
     row |= {"place": place, "network": escaped(name)}
     if outcome.evaluation:
         row["accuracy"] = f"{outcome.evaluation.accuracy:.1%}"
     if test is not None:
         row["test accuracy"] = f"{test:.1%}"
-    if latency:
-        ms, low, high = map(three_digits, (latency.ms, latency.low, latency.high))
-        row["latency"] = f"{ms} ms ({low} to {high})"
+    row["latency"] = _latency(latency)
+    if outcome.certificate:
+        certificate = outcome.certificate
+        unsure = " (limit unresolved)" if certificate.verdict == "unresolved" else ""
+        row["certified"] = _latency(certificate.latency) + unsure
+        row["p95"] = f"{three_digits(certificate.p95_ms)} ms"
     row["multiply-adds"] = magnitude(costs.multiply_adds) if costs else ""
     row["parameters"] = magnitude(costs.parameters) if costs else ""
     return row
+
+
+def _latency(latency: Latency | None) -> str:
+    if latency is None:
+        return ""
+    ms, low, high = map(three_digits, (latency.ms, latency.low, latency.high))
+    return f"{ms} ms ({low} to {high})"
 
 
 def _line(cells: Sequence[str]) -> str:

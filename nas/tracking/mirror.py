@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nas.events import Counts, Stage, StopReason, StudyInfo
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.events import Counts, Stage, StopReason, StudyInfo, Waiting
+from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 from nas.result import Finalist
 from nas.tracking import store
 from nas.tracking.origin import origin
@@ -93,6 +93,15 @@ class MlflowMirror:
     def note(self, message: str) -> None:
         """Nothing: the study's log has it."""
 
+    def device_lost(self, waiting: Waiting) -> None:
+        """Nothing is measured now: write."""
+        if self._writer is not None:
+            self._writer.hold(False)
+
+    def device_back(self, waiting: Waiting) -> None:
+        """Hold back again."""
+        self._hold()
+
     def trial_started(self, trial: TrialRecord) -> None:
         """Watch it; a run of it that says KILLED says RUNNING again."""
         self._running[trial.number] = _Watched(trial)
@@ -128,6 +137,9 @@ class MlflowMirror:
         if time.monotonic() - self._study_put >= LIVE_EVERY_SECONDS:
             self._put_study(**self._found())
 
+    def certified(self, name: str, certificate: Certificate) -> None:
+        """Nothing: `conclude` has it with the winners."""
+
     def stopped(self, reason: StopReason, message: str, counts: Counts) -> None:
         """Put the end and wait, not for ever, until everything is written."""
         if self._writer is None:
@@ -141,14 +153,27 @@ class MlflowMirror:
 
     # After the study has stopped
 
-    def conclude(self, winners: Sequence[Finalist], reference: Finalist | None) -> None:
-        """Tag the winners, and show how they and the reference do on test images."""
+    def conclude(
+        self,
+        winners: Sequence[Finalist],
+        reference: Finalist | None,
+        *,
+        broken: Sequence[Finalist] = (),
+    ) -> None:
+        """Tag the winners, show what was certified (also of the `broken`, which did not keep their
+        limits then), and how winners and reference do on test images."""
         if self._state is None:
             return
         finalists = [*winners, *([reference] if reference else [])]
         trials = {record.number: record for record in self._finished}
-        best = tuple(trials[one.trial] for one in winners if one.trial in trials)
+        known = {f.trial: f.outcome for f in (*winners, *broken) if f.trial in trials}
+        certified = {n: replace(trials[n], outcome=o) for n, o in known.items() if n is not None}
+        best = tuple(certified[one.trial] for one in winners if one.trial in certified)
         self._writer = self._new_writer()
+        for record in certified.values():
+            self._put(TrialState(record, settled(record, unfinished="KILLED")))
+        if reference:
+            self._put_study(reference=(reference.name, reference.outcome))
         self._put_study(
             best=best,
             tested={f.trial: f.test_accuracy for f in finalists if f.test_accuracy is not None},

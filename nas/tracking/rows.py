@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from nas.architecture import Architecture
 from nas.events import StudyInfo
-from nas.outcome import EpochResult, Outcome
+from nas.outcome import Certificate, EpochResult, Outcome
 from nas.tracking import legal
 from nas.tracking.describe import description
 from nas.tracking.labels import run_name
@@ -76,6 +76,7 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
         "nas.outcome": outcome.kind if outcome else _UNFINISHED[status],
         "nas.feasible": None if outcome is None else "yes" if outcome.feasible else "no",
         "nas.unresolved": "yes" if outcome and outcome.unresolved else None,
+        "nas.certified": _verdict(outcome),
         "nas.reason": outcome.reason or None if outcome else None,
         "nas.repeats": outcome.repeats if outcome else None,
         "nas.rung": _rung(outcome) if outcome else None,
@@ -109,6 +110,13 @@ def _rung(outcome: Outcome) -> int | None:
     return len(rungs) - 1 if rungs else None
 
 
+def _verdict(outcome: Outcome | None) -> str | None:
+    """What was certified of the limits; "measured" where there is none on latency."""
+    if outcome is None or outcome.certificate is None:
+        return None
+    return outcome.certificate.verdict or "measured"
+
+
 _UNFINISHED: dict[Status, str] = {"RUNNING": "running", "KILLED": "stopped"}
 
 
@@ -117,6 +125,7 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
     costs, latency, evaluation = outcome.costs, outcome.latency, outcome.evaluation
     rungs = evaluation.rungs if evaluation else ()
     return {
+        **_certified(outcome.certificate),
         "accuracy": evaluation.accuracy if evaluation else None,
         "latency_ms": latency.ms if latency else None,
         "latency_low": latency.low if latency else None,
@@ -127,6 +136,23 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
         "memory_access": costs.memory_access if costs else None,
         "seconds": sum(outcome.seconds.values()),
         **{f"rung{n}/accuracy": one.accuracy for n, one in enumerate(rungs)},
+    }
+
+
+def _certified(certificate: Certificate | None) -> dict[str, float | None]:
+    if certificate is None:
+        return {}
+    latency = certificate.latency
+    return {
+        "certified/latency_ms": latency.ms,
+        "certified/latency_low": latency.low,
+        "certified/latency_high": latency.high,
+        "certified/latency_ratio": latency.ratio,
+        "certified/p50_ms": certificate.p50_ms,
+        "certified/p95_ms": certificate.p95_ms,
+        "certified/p99_ms": certificate.p99_ms,
+        "certified/cold_ms": certificate.cold_ms,
+        "certified/sustained_ms": certificate.sustained_ms,
     }
 
 
@@ -189,6 +215,8 @@ def study_row(state: StudyState, *, address: str = "") -> Row:
             found = final_metrics(outcome)
             names = ("accuracy", "latency_ms", "multiply_adds", "parameters")
             metrics |= {f"{place}/{key}": found[key] for key in names}
+            certified = {k: v for k, v in found.items() if k.startswith("certified/")}
+            metrics |= {f"{place}/{key}": value for key, value in certified.items()}
     return Row(
         trial=None,
         name=study.name,

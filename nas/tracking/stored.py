@@ -12,7 +12,7 @@ from nas.outcome import Outcome
 from nas.settings import Settings
 from nas.settings.stored import read
 from nas.study.folder import driver
-from nas.study.storage import StudyStorage
+from nas.study.storage import StudyStorage, certified
 from nas.tracking.state import STATUS_OF_REASON
 from nas.tracking.track import Tracked, track
 from nas.user_file import load
@@ -37,7 +37,8 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
                 f"{holder} runs; allowed: once it has ended"
             )
         reason, message = ending(storage.path) or ("signal", "killed")
-        reference = storage.get("nas.reference")
+        written = storage.get("nas.reference")
+        reference = written and certified(Outcome.from_json(written), storage.certificates())
         return track(
             info_stored(storage, settings),
             storage.records(),
@@ -45,9 +46,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
             uri=uri or settings.tracking.uri,
             reason=None if holder else reason,
             message="" if holder else message,
-            reference=(settings.objective.reference, Outcome.from_json(reference))
-            if reference
-            else None,
+            reference=(settings.objective.reference, reference) if reference else None,
         )
     finally:
         storage.close()

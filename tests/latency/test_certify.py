@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
-from nas.latency.certify import Certificate, certify
+from nas.latency.certify import certify
 from nas.latency.decision import EQUAL, Bound
 from nas.latency.levels import CERTIFY
 from nas.latency.target import target_of
+from nas.outcome import Certificate
 from nas.settings import TargetSettings
 
 pytestmark = pytest.mark.slow

@@ -148,7 +148,8 @@ def test_a_close_case_is_measured_further_and_then_called_what_it_is():
     assert found.processes == 5
     assert found.conditions["verdict"] in ("kept", "broken", "unresolved")
     assert found.rounds >= 8
-    assert "second_reference_drift" in found.conditions
+    assert abs(found.conditions["second_reference_drift"]) < 0.5
+    assert instrument.regime.first.ratio < 1  # network(1) beside network(6)
     assert found.ratio == pytest.approx(rough.ratio, rel=0.3)
 
 

@@ -7,12 +7,14 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 from tracked_studies import (
     NAME,
+    certificate,
     client,
     evaluation,
     mlflow_runs,
@@ -428,6 +430,40 @@ def test_the_winners_of_the_final_table_are_tagged_and_described(runs):
     assert "**winner**" in note
     assert "87.5%" in note
     assert parent_run(runs).info.status == "FINISHED"
+
+
+def test_what_was_certified_is_shown_with_the_winners_and_with_who_did_not_pass(runs):
+    trials = records(10)  # evaluated: 0, 4, 5, 9
+    listener = mirrored(runs, trials)
+
+    def finalist(number, verdict):
+        found = replace(trials[number].outcome, certificate=certificate(0.2, verdict))
+        return Finalist(f"trial {number}", number, found, 0.875)
+
+    reference = replace(outcome(), certificate=certificate(0.3))
+    listener.conclude(
+        [finalist(4, "kept"), finalist(0, "unresolved")],
+        Finalist("shufflenet_v2_x0_5", None, reference, 0.75),
+        broken=[finalist(9, "broken")],
+    )
+    assert listener.problems == []
+    found = trial_runs(runs)
+    verdicts = {n: run.data.tags["nas.certified"] for n, run in found.items()
+                if "nas.certified" in run.data.tags}  # fmt: skip
+    assert verdicts == {0: "unresolved", 4: "kept", 9: "broken"}
+    assert "nas.winner" not in found[9].data.tags
+    metrics = found[4].data.metrics
+    assert metrics["certified/latency_ms"] == 0.2
+    assert metrics["certified/p99_ms"] == pytest.approx(0.6)
+    assert metrics["certified/cold_ms"] == pytest.approx(0.8)
+    assert metrics["certified/sustained_ms"] == pytest.approx(0.22)
+    assert metrics["latency_ms"] == trials[4].outcome.latency.ms  # that of the search stays
+    parent = parent_run(runs)
+    assert parent.data.metrics["best/certified/latency_ms"] == 0.2
+    assert parent.data.metrics["reference/certified/p95_ms"] == pytest.approx(0.6)
+    note = parent.data.tags["mlflow.note.content"]
+    assert "0.200 ms (0.194 to 0.206)&nbsp;" in note
+    assert "(limit unresolved)" in note
 
 
 def test_the_study_has_a_saved_view_and_its_description_leads_there(runs):

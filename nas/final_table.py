@@ -1,0 +1,162 @@
+"""The end of a search in words and numbers: the winners, the reference, and what was certified."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nas.outcome import Latency, Outcome
+from nas.result import Finalist, SearchResult
+from nas.tables import (
+    accuracy_of,
+    amount,
+    decimals,
+    forms,
+    interval,
+    percent,
+    table,
+    times_reference,
+)
+
+
+def search_table(result: SearchResult) -> RenderableType:
+    """The best networks beside the reference, and how to read them."""
+    latency = f"{_statistic(result)}latency, ms (95 %)"
+    found = table("network", "valid. %", "test %", latency, "FLOPs", "params")
+    for finalist in result.winners:
+        found.add_row(*_cells(finalist))
+    if result.reference:
+        found.add_section()
+        found.add_row(*_cells(result.reference), style="dim")
+    networks = [f for f in (*result.winners, result.reference) if f is not None]
+    parts: list[RenderableType] = [found, Text()]
+    if any(one.certificate for one in networks):
+        parts += [certified_table(networks), Text()]
+    if result.baseline is not None:
+        parts.append(
+            Text(f"logistic regression on the same images: test {percent(result.baseline)}")
+        )
+    parts += [Text(line) for line in _reading(result)]
+    parts += [Text(), forms([(f.name, f.outcome.architecture.text) for f in networks])]
+    return Group(*parts)
+
+
+def _cells(finalist: Finalist) -> list[str]:
+    outcome = finalist.outcome
+    return [
+        finalist.name,
+        percent(accuracy_of(outcome)).removesuffix(" %"),
+        percent(finalist.test_accuracy).removesuffix(" %"),
+        interval(outcome.latency),
+        amount(outcome.costs.multiply_adds if outcome.costs else None),
+        amount(outcome.costs.parameters if outcome.costs else None),
+    ]
+
+
+def _statistic(result: SearchResult) -> str:
+    """What kind of latency the table shows, where it is not the median."""
+    known = [f.outcome.latency for f in (*result.winners, result.reference) if f is not None]
+    return "p95 " if any(one and one.statistic == "p95" for one in known) else ""
+
+
+def certified_table(networks: list[Finalist]) -> Table:
+    """Latencies in milliseconds, of the search and of fresh processes, side by side."""
+    heads = ("latency, ms", "search", "certified", "p50", "p95", "p99", "cold", "load")
+    made = table(*heads)
+    made.padding = (0, 1, 0, 0)
+    for one in networks:
+        searched, certificate = one.outcome.latency, one.certificate
+        cells = [one.name, _short(searched.ms) if searched else "-"]
+        if certificate is None:
+            made.add_row(*cells, *["-"] * (len(heads) - len(cells)))
+            continue
+        mark = " ?" if certificate.verdict == "unresolved" else ""
+        numbers = (
+            certificate.p50_ms, certificate.p95_ms, certificate.p99_ms,
+            certificate.cold_ms, certificate.sustained_ms,
+        )  # fmt: skip
+        made.add_row(*cells, _give_or_take(certificate.latency) + mark, *map(_short, numbers))
+    return made
+
+
+def _short(ms: float) -> str:
+    return f"{ms:.{decimals(ms)}f}"
+
+
+def _give_or_take(latency: Latency) -> str:
+    """A latency with half the width of its interval."""
+    half = 100 * ((latency.high / latency.low) ** 0.5 - 1)
+    return f"{_short(latency.ms)} ±{half:.1f}%"
+
+
+def _reading_certified(result: SearchResult) -> list[str]:
+    """How to read what was certified, and who did not pass."""
+    networks = [f for f in (*result.winners, result.reference) if f is not None]
+    known = [one.certificate for one in networks if one.certificate]
+    lines = []
+    if known:
+        first = known[0]
+        lines.append(
+            f"certified: {first.latency.processes} fresh processes; p50-p99: wall clock of single "
+            "calls, disturbed ones too; cold: first call of a process; load: at the end of "
+            f"{first.sustained_seconds:g} s of all of them in turn"
+        )
+    if any(one.verdict == "unresolved" for one in known):
+        lines.append("? the value keeps its limit, the end of its interval does not")
+    lines += [
+        f"{one.name} is no winner: certified at {interval(one.certificate.latency)} ms, over its "
+        "limit"
+        for one in result.broken
+        if one.certificate
+    ]
+    return lines
+
+
+def as_certified(outcome: Outcome) -> Outcome:
+    """An outcome with its certified latency in the place of the search's, if it has one."""
+    certificate = outcome.certificate
+    return replace(outcome, latency=certificate.latency) if certificate else outcome
+
+
+def _reading(result: SearchResult) -> list[str]:
+    """The sentences under the table."""
+    lines = []
+    if not result.winners:
+        lines.append(
+            "no evaluated network keeps the limits: give the search more trials, or relax a limit "
+            "(nas search --dry-run tells how far the nearest network is)"
+        )
+    elif result.reference:
+        lines.append(against(result.winners[0].name, result.winners[0].outcome, result.reference))
+    if result.noise and result.winners:
+        lines.append(
+            f"validation accuracy is known to +-{100 * result.noise:.1f} points; within that the "
+            "faster network comes first"
+        )
+    lines += _reading_certified(result)
+    latencies = [f.outcome.latency for f in result.winners]
+    if any(latency and latency.status != "RESOLVED" for latency in latencies):
+        lines.append("* not resolved: the interval is wider than the instrument aims at")
+    lines.append("FLOPs are multiply-adds, as in the papers")
+    return lines
+
+
+def against(name: str, best: Outcome, reference: Finalist) -> str:
+    """A network beside the reference network, in one sentence."""
+    words = []
+    if best.certificate and reference.certificate:
+        best = as_certified(best)
+        reference = replace(reference, outcome=as_certified(reference.outcome))
+    if best.evaluation and reference.outcome.evaluation:
+        points = 100 * (best.evaluation.accuracy - reference.outcome.evaluation.accuracy)
+        words.append(f"{points:+.2f} points of validation accuracy")
+    times = times_reference(best.latency, reference.outcome)
+    if times is not None:
+        words.append(f"{times:.2f} x its latency")
+    if best.costs and reference.outcome.costs:
+        ratio = best.costs.multiply_adds / max(1, reference.outcome.costs.multiply_adds)
+        words.append(f"{ratio:.2f} x its multiply-adds")
+    return f"{name} against {reference.name}: {', '.join(words)}"
