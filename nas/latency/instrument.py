@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from nas.latency.decision import Bound, verdict
 from nas.latency.levels import DECIDE, SCREEN, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import Ratio, Spread
+from nas.latency.protocol import Ratio, Spread, least_half
 from nas.latency.regime import Regime
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
@@ -155,8 +156,9 @@ class Instrument:
     def settle(self, network: Architecture | Subject, *bounds: Bound) -> Latency:
         """Measure until the interval is clearly on one side of every bound, within a budget.
 
-        First as `measure`; then in all processes, up to three times, the turns of all of them
-        counting together. `conditions["verdict"]` says kept, broken or unresolved.
+        First as `measure`; then in all processes, up to three times as long as that may settle it,
+        the turns of all of them counting together. `conditions["verdict"]` says kept, broken or
+        unresolved.
         """
         latency, name = self.measure(network), subject(network).name
         # The reference's own ratio is 1 by definition: measuring it as a candidate adds nothing.
@@ -170,18 +172,34 @@ class Instrument:
                 more = self._measure(prepared, DECIDE)
                 run = more if run is None else run + more
                 latency = self._latency(name, run, 1)
-                if verdict(latency, *bounds) != "unresolved":
-                    break
+                settled = verdict(latency, *bounds) != "unresolved"
+                if settled or verdict(self._at_best(latency), *bounds) == "unresolved":
+                    break  # it is known, or no number of turns would tell
         finally:
             self._drop(prepared)
         assert run is not None
         return _judged(self._keep(name, run, 1), bounds)
 
+    def _at_best(self, latency: Latency) -> Latency:
+        """A latency with the interval that is left when its processes have run for ever."""
+        half = math.exp(least_half(self.spread.deviation, latency.processes))
+        return replace(
+            latency,
+            low=latency.ms / half,
+            high=latency.ms * half,
+            ratio_low=latency.ratio / half,
+            ratio_high=latency.ratio * half,
+        )
+
     def _measure(self, prepared: dict[str, Prepared], level: Level) -> Run:
         seats = self._seats[: level.processes]
-        beside = self.regime.prepared if level.processes > 1 else {}
         run = measure(
-            seats, {**prepared, **beside}, level=level, statistic=self.statistic, rng=self._rng
+            seats,
+            prepared,
+            level=level,
+            statistic=self.statistic,
+            rng=self._rng,
+            beside=self.regime.prepared if level.processes > 1 else None,
         )
         self.regime.look(run, self._memory.spread)
         return run

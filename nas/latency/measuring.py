@@ -88,23 +88,26 @@ def measure(
     level: Level,
     statistic: str,
     rng: random.Random,
+    beside: Mapping[str, Prepared] | None = None,
 ) -> Run:
     """Run networks at every seat, one seat after the other, under one lease.
 
-    Without networks the reference's hidden duplicate runs alone.
+    Without networks the reference's hidden duplicate runs alone. What is `beside` them takes part
+    in a few rounds, for a check and not for a number of its own.
 
     Raises:
         MeasurementError: a network cannot be loaded, or a process was lost time and again.
     """
     started = time.perf_counter()
+    beside = beside or {}
     for seat in seats:
-        seat.load(networks)
+        seat.load({**networks, **beside})
     target = seats[0].target
     samples: list[tuple[Sample, ...]] = []
     states: list[dict[str, float]] = []
     with lease.exclusive(target.device) if target.leased else nullcontext(0.0) as waited:
         for seat in seats:
-            mine, seen = _measure_at(seat, networks, level, rng)
+            mine, seen = _measure_at(seat, networks, beside, level, rng)
             samples.append(tuple(mine))
             states += seen
     return Run(
@@ -122,14 +125,19 @@ def measure(
 
 
 def _measure_at(
-    seat: Seat, networks: Mapping[str, Prepared], level: Level, rng: random.Random
+    seat: Seat,
+    networks: Mapping[str, Prepared],
+    beside: Mapping[str, Prepared],
+    level: Level,
+    rng: random.Random,
 ) -> tuple[list[Sample], list[dict[str, float]]]:
     samples: list[Sample] = []
     states: list[dict[str, float]] = []
     wanted = list(networks) or [DUPLICATE]
     for _ in range(ATTEMPTS):
-        plan, repeats = _plan(seat, wanted, level, rng)
-        turns, seen = seat.time(networks, plan, repeats)
+        # The first schedule has the checks; what is run again lacks quiet turns of its own.
+        plan, repeats = _plan(seat, wanted, () if samples else tuple(beside), level, rng)
+        turns, seen = seat.time({**networks, **beside}, plan, repeats)
         samples += turns
         states += seen
         missing = {name: _missing(samples, name, seat.floor) for name in wanted}
@@ -151,16 +159,21 @@ def _missing(samples: Sequence[Sample], name: str, floor: float) -> int:
 
 
 def _plan(
-    seat: Seat, names: Sequence[str], level: Level, rng: random.Random
+    seat: Seat, names: Sequence[str], beside: Sequence[str], level: Level, rng: random.Random
 ) -> tuple[list[list[str]], dict[str, int]]:
-    """Every candidate in every round, the reference's duplicate at least in every second."""
-    repeats = {name: repeats_for(seat.call_ns[name]) for name in {*names, REFERENCE, DUPLICATE}}
-    beside = 2 * repeats[REFERENCE] * seat.call_ns[REFERENCE]
-    turns = [(2 * repeats[name] + 1) * seat.call_ns[name] + beside for name in names]
+    """Every candidate in every round, the reference's duplicate at least in every second, what is
+    beside them in eight."""
+    every = {*names, *beside, REFERENCE, DUPLICATE}
+    repeats = {name: repeats_for(seat.call_ns[name]) for name in every}
+    reference = 2 * repeats[REFERENCE] * seat.call_ns[REFERENCE]
+    turns = [(2 * repeats[name] + 1) * seat.call_ns[name] + reference for name in names]
     plan = schedule(names, rounds_for(statistics.mean(turns), level), rng)
     if DUPLICATE not in names:
         for turn in plan[::2]:
             turn.insert(rng.randint(0, len(turn)), DUPLICATE)
+    for turn in plan[:: max(1, len(plan) // FEWEST_QUIET)]:
+        for name in beside:
+            turn.insert(rng.randint(0, len(turn)), name)
     return plan, repeats
 
 

@@ -205,6 +205,12 @@ def estimate(
     return _ratio(float(np.median(medians)), variance, samples, quiet, gated)
 
 
+def least_half(process_sd: float, processes: int) -> float:
+    """Half the width of a log ratio's interval that no number of rounds can make smaller."""
+    variance = process_sd**2 / processes * MEDIAN_VARIANCE.get(processes, math.pi / 2)
+    return NORMAL_95 * math.sqrt(2 * variance)
+
+
 def _per_process(
     samples: Sequence[Sequence[Sample]], floors: Sequence[float], seed: int
 ) -> tuple[list[float], list[float], int, bool]:

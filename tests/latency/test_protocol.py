@@ -138,6 +138,13 @@ def test_the_interval_covers_another_invocation(processes):
     assert covered / 200 >= 0.90
 
 
+@pytest.mark.parametrize("processes", [1, 3, 5])
+def test_turns_without_end_leave_what_processes_differ_by(processes):
+    samples = [[sample(150.0)] * 20 for _ in range(processes)]
+    found = protocol.estimate(samples, [100.0] * processes, process_sd=0.02)
+    assert found.half_width == pytest.approx(math.expm1(protocol.least_half(0.02, processes)))
+
+
 def test_the_bootstrap_finds_the_deviation_of_a_median():
     # pi / 2 x variance / n for normal values
     values = np.random.default_rng(0).normal(0, 0.1, 400)
