@@ -83,6 +83,7 @@ def _certify(
     instrument = device.instrument
     assert instrument is not None  # asked above
     assert parts.yardstick is not None  # it was made with one
+    tell(lambda one: one.stage(None, "measuring"))  # the mirror writes nothing meanwhile
     tell(lambda one: one.note(f"certifying {', '.join(networks)} in fresh processes"))
     second = second_of(parts)
     found = certify(

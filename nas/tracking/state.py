@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from nas.events import Counts, StopReason, StudyInfo
 from nas.outcome import Outcome, TrialRecord
+from nas.study.best import refuted
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -110,6 +111,7 @@ def best_of(records: Iterable[TrialRecord], number: int = 3) -> tuple[TrialRecor
         and record.outcome.feasible
         and record.outcome.evaluation
         and record.outcome.evaluation.whole
+        and not refuted(record.outcome)
     ]
     return tuple(sorted(feasible, key=rank)[:number])
 

@@ -10,6 +10,7 @@ from nas.errors import MeasurementError, SettingsError, TargetError
 from nas.latency.command import CommandWorker
 from nas.latency.instrument import Instrument
 from nas.latency.process import WorkerLostError
+from nas.latency.seat import Patience
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
 
@@ -151,6 +152,53 @@ def test_a_program_that_is_not_there_is_told():
     settings = TargetSettings(where="command", command=["/nowhere/measure"])
     with pytest.raises(TargetError, match="must be a program that starts; got /nowhere/measure"):
         target_of(settings)
+
+
+LOCKED = """
+if os.path.exists(os.environ["SEEN"] + ".locked"):
+    sys.exit("the phone is locked")
+print(json.dumps(answer))
+"""
+
+
+def test_a_program_that_fails_for_a_while_is_waited_for(program, tmp_path):
+    told, back = [], []
+    locked = tmp_path / "seen.locked"
+
+    def unlock(waiting):
+        told.append(waiting)
+        if len(told) == 2:
+            locked.unlink()
+
+    patience = Patience(unlock, back.append, first_pause=0.05)
+    target = target_of(program(LOCKED))
+    with Instrument(target, reference=network(2), patience=patience) as instrument:
+        locked.touch()
+        assert instrument.measure(network(12)).ratio > 2
+    assert [one.tries for one in told] == [3, 4]
+    assert [one.pause for one in told] == [0.05, 0.1]
+    assert "the phone is locked" in told[0].reason
+    assert back == told[1:]
+
+
+def test_a_program_that_hangs_is_given_up_when_that_is_asked(program, tmp_path):
+    class GivenUpError(Exception):
+        pass
+
+    def check():
+        if (tmp_path / "seen.hangs").exists():
+            raise GivenUpError
+
+    hanging = """
+if len(open(os.environ["SEEN"]).readlines()) > 4:
+    open(os.environ["SEEN"] + ".hangs", "w").close()
+    import time
+    time.sleep(600)
+print(json.dumps(answer))
+"""
+    patience = Patience(lambda _: None, check=check)
+    with pytest.raises(GivenUpError):
+        Instrument(target_of(program(hanging)), reference=network(2), patience=patience)
 
 
 def test_a_command_without_a_program_is_a_settings_error():

@@ -241,3 +241,25 @@ def test_it_ends_with_a_killed_parent_even_while_it_is_busy(parent):
 def test_it_outlives_the_thread_that_started_it(parent):
     _, pid = parent("thread")
     assert not gone(pid, 0.5)
+
+
+class GivenUpError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("size", [10, 10_000_000], ids=["that says nothing", "that reads nothing"])
+def test_a_process_is_given_up_when_that_is_asked(size):
+    asked = []
+
+    def check():
+        asked.append(time.monotonic())
+        if len(asked) == 3:
+            raise GivenUpError
+
+    deaf = process.Worker([sys.executable, "-c", "import time; time.sleep(600)"], check=check)
+    child = psutil.Process(deaf.pid)
+    with pytest.raises(GivenUpError):
+        deaf.ask({"do": "hello"}, content=b"x" * size, seconds=60)
+    assert asked[-1] - asked[0] < 20  # polled, not once in a minute
+    assert not child.is_running()
+    deaf.close()  # a second time does nothing

@@ -180,6 +180,8 @@ def test_a_program_around_us_keeps_its_own_hydra(tmp_path: Path) -> None:
         ("objective.latency_ms=0", "objective.latency_ms", "a finite number above 0"),
         ("objective.latency_ms=nan", "objective.latency_ms", "a finite number above 0"),
         ("training.epochs=-1", "training.epochs", "from 1 on"),
+        ("target.retry_seconds=0", "target.retry_seconds", "a finite number above 0"),
+        ("study.sustained_seconds=-1", "study.sustained_seconds", "from 0 on"),
         ("study.name=a/b", "study.name", "digits-mixed-001"),
         ("data=arrays", "data.path", "data.path=images.npz"),
         ("study.hours=???", "study.hours", "study.hours=VALUE"),
