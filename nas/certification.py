@@ -93,7 +93,7 @@ def _certify(
         bounds=bounds_of(parts.objective),
         statistic=instrument.statistic,
         sustained_seconds=_sustained(parts),
-        spread=instrument.spread,
+        memory=instrument.memory,
         patience=device.patience,
     )
     certificates = {one.name: one for one in found}

@@ -16,6 +16,7 @@ from nas.latency import lease
 from nas.latency.decision import Bound, verdict
 from nas.latency.levels import CERTIFY, Level
 from nas.latency.measuring import Run, disturbance, measure
+from nas.latency.memory import Memory
 from nas.latency.protocol import Ratio, Spread, repeats_for, schedule, wall_ns
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
@@ -37,14 +38,15 @@ def certify(
     statistic: str = "median",
     level: Level = CERTIFY,
     sustained_seconds: float = SUSTAINED_SECONDS,
-    spread: Spread | None = None,
+    memory: Memory | None = None,
     patience: Patience | None = None,
     seed: int | None = None,
 ) -> tuple[Certificate, ...]:
     """Certificates of the networks in the order given, the reference's last.
 
-    Takes a few seconds a network, and `sustained_seconds`, under one lease a process. A device that
-    goes away meanwhile is waited for with `patience`.
+    What is measured goes into the `memory`, which knows how far processes are apart. Takes a few
+    seconds a network, and `sustained_seconds`, under one lease a process. A device that goes away
+    meanwhile is waited for with `patience`.
 
     Raises:
         MeasurementError: a network cannot be measured, or a process was lost time and again.
@@ -68,14 +70,18 @@ def certify(
         finally:
             seat.close()
     run = _together(runs)
+    spread = memory.spread if memory else Spread()
     found = []
     for name in [*subjects, DUPLICATE]:
-        latency = _latency(name, run, target, itself.name, spread or Spread(), level, versions)
+        latency = _latency(name, run, target, itself.name, spread, level, versions)
+        network = itself.name if name == DUPLICATE else name
+        if memory is not None:
+            memory.keep(latency, network, run, versions, name=name)
         ns, ratio = sustained[name]
         p50, p95, p99 = _percentiles(run, name)
         found.append(
             Certificate(
-                name=itself.name if name == DUPLICATE else name,
+                name=network,
                 latency=latency,
                 p50_ms=p50,
                 p95_ms=p95,

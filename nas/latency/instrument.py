@@ -71,10 +71,10 @@ class Instrument:
         always = {REFERENCE: prepared, DUPLICATE: prepared}
         number = max(level.processes, DECIDE.processes)
         self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
-        self._memory = Memory(target.key, self._reference.name, statistic, folder, told=told)
+        self.memory = Memory(target.key, self._reference.name, statistic, folder, told=told)
         try:
             self._first = self._measure({}, level)
-            self._memory.begin(self.reference, self._first, DUPLICATE, self.versions)
+            self.memory.begin(self.reference, self._first, DUPLICATE, self.versions)
             if self.regime.prepared:
                 self._measure(self.regime.prepared, level)
         except BaseException:
@@ -84,12 +84,12 @@ class Instrument:
     @property
     def notes(self) -> list[str]:
         """What had to be told about the store."""
-        return self._memory.notes
+        return self.memory.notes
 
     @property
     def spread(self) -> Spread:
         """What is known of the deviation between processes on this target."""
-        return self._memory.spread
+        return self.memory.spread
 
     @property
     def pids(self) -> list[int]:
@@ -110,7 +110,7 @@ class Instrument:
         the ratio of its hidden duplicate.
         """
         run, ms = self._first, self._reference_ms()
-        spread = run.ratio(DUPLICATE, self._memory.spread)
+        spread = run.ratio(DUPLICATE, self.memory.spread)
         return Latency(
             ms=ms,
             low=ms / (1 + spread.half_width),
@@ -140,7 +140,7 @@ class Instrument:
         if subjects.pop(self._reference.name, None):
             found[self._reference.name] = self.reference
         for name in list(subjects):
-            known = self._memory.recall(name, self.versions)
+            known = self.memory.recall(name, self.versions)
             if known is not None:
                 found[name] = self._as_now(known)
                 del subjects[name]
@@ -201,7 +201,7 @@ class Instrument:
             rng=self._rng,
             beside=self.regime.prepared if level.processes > 1 else None,
         )
-        self.regime.look(run, self._memory.spread)
+        self.regime.look(run, self.memory.spread)
         return run
 
     def _drop(self, prepared: dict[str, Prepared]) -> None:
@@ -210,11 +210,11 @@ class Instrument:
 
     def _keep(self, name: str, run: Run, networks: int) -> Latency:
         latency = self._latency(name, run, networks)
-        self._memory.keep(latency, name, run, self.versions)
+        self.memory.keep(latency, name, run, self.versions)
         return latency
 
     def _latency(self, name: str, run: Run, networks: int) -> Latency:
-        ratio, ms = run.ratio(name, self._memory.spread), self._reference_ms()
+        ratio, ms = run.ratio(name, self.memory.spread), self._reference_ms()
         return Latency(
             ms=ratio.ratio * ms,
             low=ratio.low * ms,
@@ -256,10 +256,10 @@ class Instrument:
             "governor": facts.get("governor", ""),
             "quiet_share": ratio.quiet / ratio.samples,
             "gated": ratio.gated,
-            "duplicate_ratio": run.ratio(DUPLICATE, self._memory.spread).ratio,
+            "duplicate_ratio": run.ratio(DUPLICATE, self.memory.spread).ratio,
             "reference_drift": run.reference_ms / self._reference_ms() - 1,
             **disturbance(run, name),
-            **self.regime.conditions(run, self._memory.spread),
+            **self.regime.conditions(run, self.memory.spread),
         }
         return {
             "statistic": self.statistic,

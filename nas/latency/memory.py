@@ -85,15 +85,26 @@ class Memory:
             return None
         return _from_store(known)
 
-    def keep(self, latency: Latency, network: str, run: Run, versions: Mapping[str, str]) -> None:
-        """Write a measurement down; compare it with the stored one it was to check."""
-        spread = run.spread(network)
+    def keep(
+        self,
+        latency: Latency,
+        network: str,
+        run: Run,
+        versions: Mapping[str, str],
+        *,
+        name: str = "",
+    ) -> None:
+        """Write a measurement down; compare it with the stored one it was to check.
+
+        `name` is that of the network in the run where it is another one.
+        """
+        spread = run.spread(name or network)
         self.spread += spread
         before = self._checks.pop(network, None)
         if before is not None:
             self._compare(before, latency, network)
         if self._store is not None:
-            self._add(latency, network, run, network, versions)
+            self._add(latency, network, run, name or network, versions)
             if spread.freedom:
                 self._store.add_spread(latency.target, spread)
 
