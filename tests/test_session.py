@@ -13,6 +13,7 @@ from nas.status import status
 QUICK = (
     "training.epochs=1",
     "objective.latency_ms=50",
+    "study.sustained_seconds=0",
     "space.widths=[12,24]",
     "space.depths=[1]",
     "space.start_from=[]",

@@ -19,6 +19,7 @@ from nas.study.storage import StudyStorage
 QUICK = (
     "training.epochs=2",
     "objective.latency_ms=50",
+    "study.sustained_seconds=0",
     "space.widths=[12,24]",
     "space.depths=[1,2]",
     "study.name=kill",
