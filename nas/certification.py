@@ -64,6 +64,8 @@ def _missing(parts: Parts, storage: StudyStorage) -> dict[str, Architecture]:
     """Who is to be certified next, by the name it is shown under; nobody once all are."""
     known = storage.certificates()
     best, _ = winners_of(parts, storage)
+    if not best:
+        return {}
     wanted = {f"trial {number}": outcome.architecture for number, outcome in best[:MOST]}
     if parts.reference is not None:
         wanted[parts.settings.objective.reference] = parts.reference
