@@ -25,7 +25,6 @@ def finalists(
     storage: StudyStorage,
     stopped: Stopped,
     *,
-    reference: Outcome | None,
     worker: WorkerProcess | None,
     signals: StopSignals,
 ) -> SearchResult:
@@ -42,8 +41,7 @@ def finalists(
         for t in storage.records()
         if t.outcome is not None and refuted(t.outcome)
     )
-    reference = certified(reference, storage.certificates())
-    shown = None if reference is None else _finalist_reference(parts, reference, tested)
+    shown = _reference(parts, storage, tested)
     baseline = tested.baseline()
     return SearchResult(
         study=storage.name,
@@ -62,9 +60,13 @@ def finalists(
     )
 
 
-def _finalist_reference(parts: Parts, reference: Outcome, tested: _Tested) -> Finalist:
-    name = parts.settings.objective.reference
-    return Finalist(name, None, reference, tested.accuracy(reference))
+def _reference(parts: Parts, storage: StudyStorage, tested: _Tested) -> Finalist | None:
+    written = storage.get("nas.reference")
+    if written is None:
+        return None
+    outcome = certified(Outcome.from_json(written), storage.certificates())
+    assert outcome is not None  # there is one
+    return Finalist(parts.settings.objective.reference, None, outcome, tested.accuracy(outcome))
 
 
 class _Tested:

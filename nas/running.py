@@ -55,31 +55,10 @@ def run(
         _tell_all(told, lambda one: one.started(info, past))
         worker = WorkerProcess()
         stack.callback(worker.close)
-        checkpoints = storage.path / "checkpoints"
-        checkpoints.mkdir(exist_ok=True)
-        stopped, reference = Stopped("error", "", Counts()), None
+        stopped = Stopped("error", "", Counts())
         uncertified: tuple[str, ...] = ()
         try:
-            tell = partial(_tell_all, told)
-            device = Device(parts, storage, stack, tell, signals.stop)
-            screen = screen_of(parts, device.instrument)
-            examiner = make_examiner(
-                parts,
-                device.instrument,
-                worker,
-                checkpoints,
-                stop=signals.stop,
-                ladder=_ladder(parts, storage),
-                measure=screen.measure if screen else None,
-            )
-            examiner = replace(examiner, idle=lambda: device.waited)
-            reference = _reference(parts, storage, examiner, told)
-            stopped = _loop(parts, storage, examiner, reference, told, signals.stop)
-            if screen:
-                report = screen.report()
-                tell(lambda one: one.note(report))
-            if stopped.reason != "signal":
-                uncertified = certify_best(parts, storage, device, tell)
+            stopped, uncertified = _search(parts, storage, stack, worker, told, signals.stop)
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
         except BaseException as error:
@@ -93,22 +72,53 @@ def run(
             parts,
             storage,
             stopped,
-            reference=reference,
             worker=None if stopped.reason == "signal" or parts.table else worker,
             signals=signals,
         )
         if mirror and found.signal is None:
             mirror.conclude(found.winners, found.reference, broken=found.broken)
-        return replace(
-            found,
-            problems=(
-                *uncertified,
-                *found.problems,
-                *log.problems,
-                *(mirror.problems if mirror else ()),
-            ),
-            seconds=time.perf_counter() - began,
-        )
+        problems = [*uncertified, *found.problems, *log.problems]
+        problems += mirror.problems if mirror else []
+        seconds = time.perf_counter() - began
+        return replace(found, problems=tuple(problems), seconds=seconds)
+
+
+def _search(
+    parts: Parts,
+    storage: StudyStorage,
+    stack: ExitStack,
+    worker: WorkerProcess,
+    listeners: Sequence[Listener],
+    stop: Callable[[], bool],
+) -> tuple[Stopped, tuple[str, ...]]:
+    """Reference, candidates, certificates; why it ended, and what went wrong after that.
+
+    Raises:
+        StoppedError: a signal came outside the loop of candidates.
+    """
+    tell = partial(_tell_all, listeners)
+    checkpoints = storage.path / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    device = Device(parts, storage, stack, tell, stop)
+    screen = screen_of(parts, device.instrument)
+    examiner = make_examiner(
+        parts,
+        device.instrument,
+        worker,
+        checkpoints,
+        stop=stop,
+        ladder=_ladder(parts, storage),
+        measure=screen.measure if screen else None,
+    )
+    examiner = replace(examiner, idle=lambda: device.waited)
+    reference = _reference(parts, storage, examiner, listeners)
+    stopped = _loop(parts, storage, examiner, reference, listeners, stop)
+    if screen:
+        report = screen.report()
+        tell(lambda one: one.note(report))
+    if stopped.reason == "signal":
+        return stopped, ()
+    return stopped, certify_best(parts, storage, device, tell)
 
 
 def _counts(storage: StudyStorage) -> Counts:
