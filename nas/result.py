@@ -7,6 +7,7 @@ from typing import Any
 
 from nas.events import Counts
 from nas.outcome import Outcome
+from nas.sketch import SketchPoint
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class SearchResult:
     the lower latency, then fewer multiply-adds), or for the pareto objective the whole front by
     falling accuracy. `baseline` is the test accuracy of a logistic regression. `reason` is why
     the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did,
-    `problems` what went wrong beside the study (its mirror in MLflow), one sentence each.
+    `problems` what went wrong beside the study (its mirror in MLflow), one sentence each. `report`
+    is the page that was written, empty if none was.
     """
 
     study: str
@@ -46,6 +48,7 @@ class SearchResult:
     seconds: float
     signal: int | None = None
     problems: tuple[str, ...] = ()
+    report: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class StudyStatus:
     """One study as `nas status` shows it.
 
     `state` is live, stopped, finished, or damaged (then `goal` says why); `best` the best feasible
-    outcome so far; `driver` names host and pid of the process that drives a live study.
+    outcome so far; `driver` names host and pid of the process that drives a live study; `points`
+    are the networks that have an accuracy and a latency.
     """
 
     name: str
@@ -67,6 +71,7 @@ class StudyStatus:
     best: Outcome | None
     best_trial: int | None
     reference: Outcome | None
+    points: tuple[SketchPoint, ...] = ()
 
 
 @dataclass(frozen=True)
