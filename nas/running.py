@@ -18,6 +18,7 @@ from nas.execution import StoppedError, WorkerProcess
 from nas.finalists import finalists
 from nas.identity import info_of
 from nas.outcome import Outcome
+from nas.report.conclusion import concluded
 from nas.result import SearchResult
 from nas.screening import screen_of
 from nas.status import counted
@@ -96,11 +97,17 @@ def run(
             worker=None if stopped.reason == "signal" or parts.table else worker,
             signals=signals,
         )
+        page: Path | None = None
+        problems: tuple[str, ...] = ()
+        if found.signal is None:
+            page, problems = concluded(storage, found, written=parts.settings.study.report)
         if mirror and found.signal is None:
-            mirror.conclude(found.winners, found.reference)
+            mirror.conclude(found.winners, found.reference, report=page)
+        told_problems = (*log.problems, *(mirror.problems if mirror else ()), *problems)
         return replace(
             found,
-            problems=(*found.problems, *log.problems, *(mirror.problems if mirror else ())),
+            problems=(*found.problems, *told_problems),
+            report=str(page or ""),
             seconds=time.perf_counter() - began,
         )
 

@@ -15,7 +15,14 @@ from nas.settings.keys import shown
 from nas.settings.schema import typed
 
 MAY_CHANGE = frozenset(
-    {"study.trials", "study.max_proposals", "study.hours", "study.folder", "study.name"}
+    {
+        "study.trials",
+        "study.max_proposals",
+        "study.hours",
+        "study.folder",
+        "study.name",
+        "study.report",
+    }
 )
 """What a resume may change beside `tracking` and `execution`: how long the study goes on and where
 it lies; none of it changes what a trial means."""

@@ -28,7 +28,7 @@ class StudySettings:
     """How much, where it is kept, and the seed of everything.
 
     `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
-    bound the whole.
+    bound the whole. `report` says whether the end of a search writes its report.
     """
 
     name: str | None = None
@@ -37,6 +37,7 @@ class StudySettings:
     hours: float | None = None
     seed: int = 0
     folder: str = "runs"
+    report: bool = True
 
     def __post_init__(self) -> None:
         at_least("study.trials", self.trials, 1)

@@ -17,6 +17,9 @@ from nas.tracking.state import STATUS_OF_REASON
 from nas.tracking.track import Tracked, track
 from nas.user_file import load
 
+PAGE = Path("report", "report.html")
+"""Where the report of a study lies in its folder."""
+
 
 def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked:
     """Write into MLflow whatever of a stored study is missing there.
@@ -38,6 +41,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
             )
         reason, message = ending(storage.path) or ("signal", "killed")
         reference = storage.get("nas.reference")
+        page = storage.path / PAGE
         return track(
             info_stored(storage, settings),
             storage.records(),
@@ -48,6 +52,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
             reference=(settings.objective.reference, Outcome.from_json(reference))
             if reference
             else None,
+            report=page if page.is_file() else None,
         )
     finally:
         storage.close()
