@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import nas
-from nas.commands import exporting, guidelines, networks, searching, spaces, studies, winners
+from nas.commands import (
+    exporting,
+    guidelines,
+    networks,
+    repeats,
+    reports,
+    searching,
+    spaces,
+    studies,
+    winners,
+)
 from nas.commands import latency as timing
 from nas.errors import InputError, NasError, nearest
 
@@ -61,6 +71,12 @@ def parser() -> argparse.ArgumentParser:
     _words(resume, "word", "STUDY and overrides, such as study.trials=40")
     status = _verb(verbs, "status", studies.status, "how studies stand")
     _words(status, "word", "STUDY (all without one), study.folder=DIR")
+    again = _verb(verbs, "repeat", repeats.repeat, "do a trial again from its MLflow run")
+    _words(again, "word", "RUN_ID, study.folder=DIR")
+    again.add_argument("--uri", help="another MLflow store, as tracking.uri")
+    report = _verb(verbs, "report", reports.report, "a study as one page, or two side by side")
+    _words(report, "word", "STUDY, or two of one target; study.folder=DIR")
+    report.add_argument("--to", type=Path, metavar="DIR", help="another folder for its files")
     track = _verb(verbs, "track", studies.track, "write what MLflow lacks of a study into it")
     _words(track, "word", "STUDY, study.folder=DIR")
     track.add_argument("--to", metavar="URI", help="another MLflow store, as tracking.uri")

@@ -42,12 +42,13 @@ class Progress:
 
     Units:
         since: when this process began, seconds of a monotonic clock; first: how many candidates
-        were evaluated by then.
+        were evaluated by then; paced: when the first trial of this process began, None before.
     """
 
     info: StudyInfo
     since: float
     first: int = 0
+    paced: float | None = None
     counts: Counts = field(default_factory=Counts)
     reference: tuple[str, Outcome] | None = None
     best: tuple[int, Outcome] | None = None
@@ -70,7 +71,9 @@ def seconds_left(progress: Progress, now: float) -> float | None:
     missing = progress.info.trials - progress.counts.evaluated
     if done <= 0 or missing <= 0:
         return None if missing > 0 else 0.0
-    return (now - progress.since) / done * missing
+    # Loading the images and training the reference network happen once, not once a candidate.
+    paced = progress.since if progress.paced is None else progress.paced
+    return (now - paced) / done * missing
 
 
 def line_of(trial: TrialRecord, progress: Progress, now: float) -> str:
@@ -240,7 +243,12 @@ class Display:
 
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
-        self._change(now=f"trial {trial.number}: proposed")
+        assert self.progress is not None  # started comes first
+        paced = self.progress.paced
+        self._change(
+            now=f"trial {trial.number}: proposed",
+            paced=time.monotonic() if paced is None else paced,
+        )
 
     def stage(self, number: int | None, stage: Stage) -> None:
         """See `nas.events.Listener`."""

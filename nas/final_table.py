@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.outcome import Latency, Outcome
+from nas.quantities import decimals
 from nas.result import Finalist, SearchResult
 from nas.tables import (
     accuracy_of,
     amount,
-    decimals,
     forms,
     interval,
     percent,

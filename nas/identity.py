@@ -21,6 +21,7 @@ def facts_of(parts: Parts) -> dict[str, Any]:
         "nas.resolved": dict(parts.resolved),
         "nas.limits": sentences(parts),
         "nas.goal": parts.objective.goal,
+        "nas.validation_images": parts.facts.validation_images,
     }
 
 

@@ -1,8 +1,8 @@
 """Wherever a network is named: one word to the network it means.
 
 The ways, in the order they are tried: a trial of a study (`STUDY:17`) or its best network
-(`STUDY`), a published name, a JSON file, `file.py:Name` or `module:function`, the text form. A word
-that means several networks is refused.
+(`STUDY`), the id of its run in MLflow, a published name, a JSON file, `file.py:Name` or
+`module:function`, the text form. A word that means several networks is refused.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from search_spaces.published import PUBLISHED, catalogue, published
 Size = tuple[int, int, int]
 
 WAYS = (
-    "STUDY or STUDY:TRIAL, a published name (nas networks lists them), FILE.json, file.py:Name or "
-    "module:function, or the text form in...+stem...+UNITS+head...+out..."
+    "STUDY or STUDY:TRIAL, an MLflow run id, a published name (nas networks lists them), "
+    "FILE.json, file.py:Name or module:function, or the text form "
+    "in...+stem...+UNITS+head...+out..."
 )
 _BESIDE = {one.name: one for one in catalogue() if one.name not in PUBLISHED}
 """Networks that the papers name and that have no architecture."""
 
 _OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 _TRIAL = re.compile(r"(?P<study>[^:]+?)(:(?P<trial>\d+))?")
+_RUN = re.compile(r"[0-9a-f]{32}")
 _TEXT = re.compile(r"in\d+x\d+x\d+\+.*")
 
 
@@ -112,6 +114,8 @@ def _ways(name: str, *, input: Size | None, classes: int | None, folder: Path) -
         trial = None if found["trial"] is None else int(found["trial"])
         study = folder / found["study"]
         yield _Way(f"a study in {folder}", lambda: _of_study(study, trial))
+    if _RUN.fullmatch(name):
+        yield _Way("the id of a run in MLflow", lambda: _of_run(name, folder))
     if name in PUBLISHED:
         size, outputs = input or (3, 224, 224), classes or 1000
         yield _Way("a published name", lambda: published(name, input=size, classes=outputs))
@@ -141,6 +145,13 @@ def _is_study(path: Path) -> bool:
     from nas.study.folder import DATABASE
 
     return (path / DATABASE).is_file()
+
+
+def _of_run(run: str, folder: Path) -> Architecture:
+    """The network of a trial, by the run that mirrors it in the folder's store."""
+    from nas.tracking import trial_of
+
+    return trial_of(run, runs=folder).architecture
 
 
 def _of_study(path: Path, trial: int | None) -> Architecture:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nas.events import Counts, Waiting
 from nas.outcome import Certificate, Outcome
+from nas.sketch import SketchPoint
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class SearchResult:
     falling accuracy; `broken` those that would be there, had they kept their limits when they were
     certified. `baseline` is the test accuracy of a logistic regression. `reason` is why
     the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did,
-    `problems` what went wrong beside the study (its mirror in MLflow), one sentence each.
+    `problems` what went wrong beside the study (its mirror in MLflow), one sentence each. `report`
+    is the page that was written, empty if none was.
     """
 
     study: str
@@ -53,6 +55,7 @@ class SearchResult:
     signal: int | None = None
     broken: tuple[Finalist, ...] = ()
     problems: tuple[str, ...] = ()
+    report: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class StudyStatus:
 
     `state` is live, waiting (live, while its device is gone: `waiting` says since when), stopped,
     finished, or damaged (then `goal` says why); `best` the best feasible outcome so far; `driver`
-    names host and pid of the process that drives a live study.
+    names host and pid of the process that drives a live study; `points` are the networks that have
+    an accuracy and a latency.
     """
 
     name: str
@@ -76,6 +80,7 @@ class StudyStatus:
     best_trial: int | None
     reference: Outcome | None
     waiting: Waiting | None = None
+    points: tuple[SketchPoint, ...] = ()
 
 
 @dataclass(frozen=True)

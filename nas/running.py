@@ -19,6 +19,7 @@ from nas.execution import StoppedError, WorkerProcess
 from nas.finalists import finalists
 from nas.identity import info_of
 from nas.outcome import Outcome
+from nas.report.conclusion import concluded
 from nas.result import SearchResult
 from nas.screening import screen_of
 from nas.status import counted
@@ -32,6 +33,8 @@ from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nas.tracking import MlflowMirror
 
 
@@ -75,12 +78,19 @@ def run(
             worker=None if stopped.reason == "signal" or parts.table else worker,
             signals=signals,
         )
+        page: Path | None = None
+        problems: tuple[str, ...] = ()
+        if found.signal is None:
+            page, problems = concluded(storage, found, written=parts.settings.study.report)
         if mirror and found.signal is None:
-            mirror.conclude(found.winners, found.reference, broken=found.broken)
-        problems = [*uncertified, *found.problems, *log.problems]
-        problems += mirror.problems if mirror else []
-        seconds = time.perf_counter() - began
-        return replace(found, problems=tuple(problems), seconds=seconds)
+            mirror.conclude(found.winners, found.reference, broken=found.broken, report=page)
+        told_problems = (*log.problems, *(mirror.problems if mirror else ()), *problems)
+        return replace(
+            found,
+            problems=(*uncertified, *found.problems, *told_problems),
+            report=str(page or ""),
+            seconds=time.perf_counter() - began,
+        )
 
 
 def _search(

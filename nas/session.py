@@ -25,6 +25,7 @@ from nas.settings.stored import changes_meaning, read, write
 from nas.study.folder import DriverLock, check_folder, next_name
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
+from nas.tracking.origin import origin
 
 if TYPE_CHECKING:
     pass
@@ -87,7 +88,12 @@ def _created(parts: Parts, name: str | None, stem: str, *, command: str) -> Stud
             return StudyStorage.create(
                 folder / chosen,
                 parts.objective.directions,
-                {**facts_of(parts), "nas.command": command, "nas.identity": uuid4().hex},
+                {
+                    **facts_of(parts),
+                    "nas.command": command,
+                    "nas.identity": uuid4().hex,
+                    "nas.origin": origin(),
+                },
                 fill=partial(_write_settings, settings),
             )
         except StudyError:
@@ -155,8 +161,8 @@ def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) ->
     if changed := changes_meaning(old, new):
         raise SettingsError(
             f"nas resume {study}: a resume keeps what a trial means; got {'; '.join(changed)}; "
-            "allowed: study.trials, study.max_proposals, study.hours, tracking, execution, or a "
-            "new study"
+            "allowed: study.trials, study.max_proposals, study.hours, study.report, tracking, "
+            "execution, or a new study"
         )
     parts = compose_parts(new, resolved=storage.get("nas.resolved") or {})
     check_same(storage, facts_of(parts))

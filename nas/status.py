@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nas.errors import SettingsError, StudyError
 from nas.events import Counts, Waiting
 from nas.outcome import Outcome, TrialRecord
 from nas.result import StudyStatus
 from nas.settings.stored import read
+from nas.sketch import Sign, SketchPoint
 from nas.study.folder import driver, studies
 from nas.study.storage import StudyStorage
 
@@ -70,9 +72,29 @@ def _status(path: Path) -> StudyStatus:
             best_trial=best_trial,
             reference=Outcome.from_json(reference) if reference else None,
             waiting=Waiting(**gone) if gone else None,
+            points=_points(records, reference, best_trial),
         )
     finally:
         storage.close()
+
+
+def _points(
+    records: list[TrialRecord], reference: dict[str, Any] | None, best: int | None
+) -> tuple[SketchPoint, ...]:
+    """The networks that were trained whole and have a latency, for a plot."""
+    signs: list[tuple[Sign, Outcome]] = []
+    for record in records:
+        outcome = record.outcome
+        if outcome is not None and outcome.kind == "evaluated":
+            kept: Sign = "candidate" if outcome.feasible else "infeasible"
+            signs.append(("best" if record.number == best else kept, outcome))
+    if reference:
+        signs.append(("reference", Outcome.from_json(reference)))
+    return tuple(
+        SketchPoint(outcome.latency.ms, outcome.evaluation.accuracy, sign)
+        for sign, outcome in signs
+        if outcome.latency and outcome.evaluation and outcome.evaluation.whole
+    )
 
 
 def counted(records: list[TrialRecord]) -> Counts:

@@ -16,69 +16,14 @@ from rich.text import Text
 
 from nas.events import Counts, Waiting
 from nas.outcome import Certificate, Costs, Latency, Outcome
+from nas.quantities import amount as amount
+from nas.quantities import interval as interval
+from nas.quantities import milliseconds as milliseconds
+from nas.quantities import percent as percent
+from nas.quantities import span as span
+from nas.quantities import times_reference as times_reference
 from nas.result import DryRun, StudyStatus
-
-
-def percent(share: float | None) -> str:
-    """A share of images."""
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def milliseconds(latency: Latency | None) -> str:
-    """A latency with the digits that its size allows."""
-    return "-" if latency is None else f"{latency.ms:.{decimals(latency.ms)}f} ms"
-
-
-def times_reference(latency: Latency | None, reference: Outcome | None) -> float | None:
-    """A latency as a multiple of the reference network's.
-
-    What was measured is the ratio to the network that a limit names, where one does. None without
-    both latencies, and for those of a table, which were not measured side by side.
-    """
-    if latency is None or reference is None or reference.latency is None:
-        return None
-    if "table" in (latency.clock, reference.latency.clock):
-        return None
-    if latency.reference == reference.architecture.fingerprint:
-        return latency.ratio
-    return latency.ms / reference.latency.ms
-
-
-def interval(latency: Latency | None) -> str:
-    """A latency with its interval; a star behind one that is not resolved."""
-    if latency is None:
-        return "-"
-    digits = decimals(latency.ms)
-    star = "" if latency.status == "RESOLVED" else " *"
-    return f"{latency.ms:.{digits}f} ({latency.low:.{digits}f}-{latency.high:.{digits}f}){star}"
-
-
-def decimals(value: float) -> int:
-    """So many decimals that three digits are shown."""
-    rounded = float(f"{value:.3g}")
-    return max(0, 2 - math.floor(math.log10(rounded))) if rounded > 0 else 0
-
-
-def amount(number: float | None) -> str:
-    """A count with three digits and its unit."""
-    if number is None:
-        return "-"
-    for bound, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= bound * 0.9995:
-            value = number / bound
-            return f"{value:.{decimals(value)}f} {unit}"
-    return f"{number:.0f}"
-
-
-def span(seconds: float) -> str:
-    """A time in the two units that matter."""
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+from nas.sketch import legend, sketch
 
 
 def waited_for(waiting: Waiting) -> str:
@@ -189,11 +134,13 @@ def study_table(study: StudyStatus) -> RenderableType:
         ("best", f"trial {study.best_trial}: {_line(best)}" if best else "none keeps the limits"),
         ("certified", _certified(best.certificate) if best and best.certificate else ""),
     ]
-    if best is None:
-        return facts(rows)
-    return Group(
-        facts(rows), Text(), forms([(f"trial {study.best_trial}", best.architecture.text)])
-    )
+    parts: list[RenderableType] = [facts(rows)]
+    if drawn := sketch(study.points):
+        parts += [Text(), *(Text(line, no_wrap=True) for line in drawn)]
+        parts.append(Text(f"{'':>10}validation accuracy by latency: {legend(study.points)}"))
+    if best is not None:
+        parts += [Text(), forms([(f"trial {study.best_trial}", best.architecture.text)])]
+    return Group(*parts)
 
 
 def _line(outcome: Outcome) -> str:

@@ -163,6 +163,12 @@ def test_time_left_goes_by_the_pace_of_this_process() -> None:
     assert seconds_left(replace(progress, counts=Counts(evaluated=4)), now=150.0) == 0.0
 
 
+def test_what_happens_once_does_not_slow_the_pace() -> None:
+    # 100 s for the images and the reference network, then 10 s a candidate, 4 in all.
+    progress = Progress(INFO, since=0.0, paced=100.0, counts=Counts(evaluated=2))
+    assert seconds_left(progress, now=120.0) == pytest.approx(20.0)
+
+
 def test_a_resumed_study_counts_what_it_has() -> None:
     sheet = Console(file=io.StringIO(), width=80)
     display = Display(sheet)

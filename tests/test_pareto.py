@@ -1,8 +1,41 @@
 from __future__ import annotations
 
-from nas.pareto import front
+import random
+
+import pytest
+
+from nas.pareto import dominates, front, hypervolume
 
 
 def test_the_front_holds_what_no_point_beats_and_all_equal_points() -> None:
     points = [(0.9, 10.0), (0.8, 5.0), (0.7, 6.0), (0.9, 10.0), (0.6, 1.0)]
     assert front(points, ("maximize", "minimize")) == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_front_of_two_values_is_that_of_comparing_every_pair(seed: int) -> None:
+    rng = random.Random(seed)
+    directions = rng.choices(("maximize", "minimize"), k=2)
+    # Few values, so that there are ties and equal points.
+    points = [(rng.randint(0, 6), rng.randint(0, 6)) for _ in range(30)]
+    unbeaten = [
+        i
+        for i, point in enumerate(points)
+        if not any(dominates(other, point, directions) for other in points)
+    ]
+    assert front(points, directions) == unbeaten
+
+
+def test_the_front_of_nothing_is_empty() -> None:
+    assert front([], ("maximize", "minimize")) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_hypervolume_is_the_number_of_unit_squares_that_some_point_beats(seed: int) -> None:
+    rng = random.Random(seed)
+    points = [(float(rng.randint(0, 12)), float(rng.randint(0, 12))) for _ in range(8)]
+    # Worst: x = 10 (minimised) and y = 2 (maximised); squares are named by their far corner.
+    squares = sum(
+        any(px <= x and py >= y for px, py in points) for x in range(10) for y in range(3, 13)
+    )
+    assert hypervolume(points, ("minimize", "maximize"), (10.0, 2.0)) == squares

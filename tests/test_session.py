@@ -7,6 +7,7 @@ import pytest
 
 import nas
 from nas.errors import InputError, SettingsError, StudyError
+from nas.report.story import read_story
 from nas.session import resume
 from nas.status import status
 
@@ -30,6 +31,9 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert found.counts.evaluated == 2
     assert found.problems == ()
     assert len(found.winners) == 2
+    assert Path(found.report).read_text().count("<figure>") >= 5
+    tested = json.loads(json.dumps(read_story(tmp_path / "runs" / "one").finalists))
+    assert [one["trial"] for one in tested] == [*(f.trial for f in found.winners), None]
     for finalist in (*found.winners, found.reference):
         assert finalist is not None
         assert finalist.test_accuracy is not None
@@ -48,8 +52,14 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert events[-1] == "stopped"
     assert events.count("outcome") == found.counts.proposals
 
+    # A report that cannot be written costs the search nothing else.
+    page = Path(found.report)
+    page.unlink()
+    page.mkdir()
     more = resume("one", ["study.trials=3"], folder=tmp_path / "runs", command="test")
     assert more.counts.evaluated == 3
+    assert more.report == ""
+    assert [p.partition(":")[0] for p in more.problems] == ["report of one"]
     with pytest.raises(InputError, match=r"training\.epochs: 1 -> 2"):
         resume("one", ["training.epochs=2"], folder=tmp_path / "runs", command="test")
     with pytest.raises(StudyError, match="needs a new name"):

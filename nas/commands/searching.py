@@ -105,6 +105,8 @@ def _show(result: SearchResult, arguments: Namespace) -> None:
             show("", search_table(result))
         ended = f"study {result.study}: {result.counts.evaluated} evaluated, {told(result.counts)}"
         show("", f"{ended}, in {span(result.seconds)}")
+        if result.report:
+            show(f"report: {result.report}")
         if result.message:
             show(f"{result.reason}: {result.message}")
         for problem in result.problems:

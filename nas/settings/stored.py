@@ -23,6 +23,7 @@ MAY_CHANGE = frozenset(
         "study.name",
         "study.sustained_seconds",
         "target.retry_seconds",
+        "study.report",
     }
 )
 """What a resume may change beside `tracking` and `execution`: how long the study goes on and loads

@@ -28,8 +28,9 @@ class StudySettings:
     """How much, where it is kept, and the seed of everything.
 
     `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
-    bound the whole. `sustained_seconds` is the lasting load at the end under which winners are
-    measured once more (null: 5 s on this machine, 60 s on a device elsewhere).
+    bound the whole. `report` says whether the end of a search writes its report.
+    `sustained_seconds` is the lasting load at the end under which winners are measured once more
+    (null: 5 s on this machine, 60 s on a device elsewhere).
     """
 
     name: str | None = None
@@ -39,6 +40,7 @@ class StudySettings:
     seed: int = 0
     folder: str = "runs"
     sustained_seconds: float | None = None
+    report: bool = True
 
     def __post_init__(self) -> None:
         at_least("study.trials", self.trials, 1)

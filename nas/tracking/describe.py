@@ -21,10 +21,11 @@ def escaped(text: str) -> str:
     return _MARKS.sub(r"\\\1", safe)
 
 
-def description(state: StudyState, *, address: str = "") -> str:
+def description(state: StudyState, *, address: str = "", report: str = "") -> str:
     """What a newcomer needs: goal, limits, target, progress, winner, and where to go next.
 
-    `address` is that of the study's candidates in the UI, if it is known yet.
+    `address` is that of the study's candidates in the UI and `report` that of its report, if they
+    are known yet.
     """
     study = state.study
     facts = [
@@ -42,6 +43,8 @@ def description(state: StudyState, *, address: str = "") -> str:
         parts.append("No candidate keeps every limit yet." + _nearest(state))
     if address:
         parts.append(f"[All candidates that keep the limits, the most accurate first]({address})")
+    if report:
+        parts.append(f"[The report: figures, what mattered, where the time went]({report})")
     parts.append("\n".join(f"- **{name}:** {escaped(value)}" for name, value in facts))
     parts.append(f"Go on with `nas resume {study.name}`; settings and versions are in Artifacts.")
     return "\n\n".join(part for part in parts if part)

@@ -159,9 +159,10 @@ class MlflowMirror:
         reference: Finalist | None,
         *,
         broken: Sequence[Finalist] = (),
+        report: Path | None = None,
     ) -> None:
         """Tag the winners, show what was certified (also of the `broken`, which did not keep their
-        limits then), and how winners and reference do on test images."""
+        limits then), and how winners and reference do on test images; keep the report."""
         if self._state is None:
             return
         finalists = [*winners, *([reference] if reference else [])]
@@ -179,6 +180,8 @@ class MlflowMirror:
             tested={f.trial: f.test_accuracy for f in finalists if f.test_accuracy is not None},
             concluded=True,
         )
+        if report is not None:
+            self._writer.put(_REPORT, report)
         self._writer.put(_WINNERS, Winners(tuple(record.number for record in best)))
         self._writer.start()
         self._finish(FINISH_SECONDS)
@@ -215,13 +218,21 @@ class MlflowMirror:
         with store.said(self.uri):
             if isinstance(item, Winners):
                 self._runs.mark(item)
+            elif isinstance(item, Path):
+                self._runs.keep(item)
+                self._write_study(self._state)
             elif isinstance(item, StudyState):
-                if self._origin is None:
-                    self._origin = origin()
-                whole = replace(item, origin=self._origin)
-                self._runs.write(study_row(whole, address=self._runs.address))
+                self._write_study(item)
             else:
                 self._runs.write(trial_row(self._state.study, item))
+
+    def _write_study(self, state: StudyState) -> None:
+        assert self._runs is not None
+        if self._origin is None:
+            self._origin = origin()
+        whole = replace(state, origin=self._origin)
+        runs = self._runs
+        runs.write(study_row(whole, address=runs.address, report=runs.report))
 
     def _tell(self, problem: str) -> None:
         if problem not in self.problems:
@@ -248,9 +259,9 @@ class MlflowMirror:
             self._writer.hold(bool(self._measuring))
 
 
-_Item = TrialState | StudyState | Winners
-_WINNERS = -1
-"""The key of the winners, beside the numbers of trials and None for the study."""
+_Item = TrialState | StudyState | Winners | Path
+_WINNERS, _REPORT = -1, -2
+"""The keys of winners and report, beside the numbers of trials and None for the study."""
 
 
 class _Watched:

@@ -188,8 +188,10 @@ def unit_table(architecture: Architecture) -> str:
     return table.getvalue()
 
 
-def study_row(state: StudyState, *, address: str = "") -> Row:
-    """The parent run; `address` is that of its candidates in the UI, once it has one."""
+def study_row(state: StudyState, *, address: str = "", report: str = "") -> Row:
+    """The parent run; `address` is that of its candidates in the UI, `report` that of its report,
+    once it has one.
+    """
     study, counts = state.study, state.counts
     tags = {
         "nas.study": study.name,
@@ -200,7 +202,7 @@ def study_row(state: StudyState, *, address: str = "") -> Row:
         "nas.data": study.data,
         "nas.space": study.space,
         "nas.message": state.message or None,
-        "mlflow.note.content": description(state, address=address),
+        "mlflow.note.content": description(state, address=address, report=report),
         "mlflow.source.git.commit": _commit(state),
         "mlflow.source.name": legal.masked(study.command) or None,
         "mlflow.source.type": "LOCAL",

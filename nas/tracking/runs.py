@@ -54,6 +54,7 @@ class StudyRuns:
         self._experiment = ""
         self._known: dict[int | None, _Known] = {}
         self._viewed = False
+        self._reported = ""
 
     def open(self) -> None:
         """Find the experiment, or make it, and what it already holds of this study.
@@ -90,6 +91,25 @@ class StudyRuns:
             return ""
         address = view.saved_address if _is_view_tried() else view.plain_address
         return address("", self._experiment, self.parent)
+
+    def keep(self, report: Path) -> None:
+        """Keep a report and the pictures beside it with the study's own run.
+
+        Raises:
+            TrackingError: the store refused or did not answer.
+        """
+        assert self._client is not None  # open() comes first
+        with store.said(self._uri):
+            for file in (report, *sorted(report.parent.glob("*.png"))):
+                self._client.log_artifact(self._known[None].id, str(file), view.REPORT)
+        self._reported = report.name
+
+    @property
+    def report(self) -> str:
+        """Where the UI shows the study's report, from the root of the server, once there is one."""
+        if not self.parent or not self._reported:
+            return ""
+        return view.artifact_address(self._experiment, self.parent, self._reported)
 
     def mark(self, winners: Winners) -> None:
         """Tag the winners, and take the tag from those that are none any more.

@@ -17,6 +17,9 @@ from nas.tracking.state import STATUS_OF_REASON
 from nas.tracking.track import Tracked, track
 from nas.user_file import load
 
+PAGE = Path("report", "report.html")
+"""Where the report of a study lies in its folder."""
+
 
 def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked:
     """Write into MLflow whatever of a stored study is missing there.
@@ -39,6 +42,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
         reason, message = ending(storage.path) or ("signal", "killed")
         written = storage.get("nas.reference")
         reference = written and certified(Outcome.from_json(written), storage.certificates())
+        page = storage.path / PAGE
         return track(
             info_stored(storage, settings),
             storage.records(),
@@ -47,6 +51,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
             reason=None if holder else reason,
             message="" if holder else message,
             reference=(settings.objective.reference, reference) if reference else None,
+            report=page if page.is_file() else None,
         )
     finally:
         storage.close()

@@ -44,11 +44,12 @@ def track(
     reason: StopReason | None = None,
     message: str = "",
     reference: tuple[str, Outcome] | None = None,
+    report: Path | None = None,
 ) -> Tracked:
     """Write into MLflow whatever of this study is missing there.
 
     `reason` is why the study stopped, None if it is being run now (or was killed); its unfinished
-    trials are then left RUNNING, else KILLED.
+    trials are then left RUNNING, else KILLED. `report` is the study's page, if there is one.
 
     Raises:
         TrackingError: the store does not answer or refuses; what was written stays.
@@ -81,7 +82,10 @@ def track(
     for record in past:
         trial = TrialState(record, settled(record, unfinished=unfinished), create=ended(record))
         wrote.append(mirror.write(trial_row(study, trial)))
-    wrote[0] |= mirror.write(study_row(state, address=mirror.address))  # now there is an address
+    if report is not None:
+        mirror.keep(report)
+    # Now there are addresses.
+    wrote[0] |= mirror.write(study_row(state, address=mirror.address, report=mirror.report))
     assert mirror.parent is not None  # written above
     return Tracked(
         legal.masked(where), mirror.experiment, mirror.parent, sum(wrote), len(wrote) - sum(wrote)

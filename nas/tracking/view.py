@@ -15,6 +15,9 @@ from typing import Any
 TRIED = ("3.17",)
 TAG_PREFIX = "mlflow.sharedViewState."
 
+REPORT = "report"
+"""The folder of a study's report among the artifacts of its run."""
+
 TRAINING = {"workflowType": "machine_learning"}
 """Without it the page's sidebar is that for language models."""
 
@@ -69,6 +72,11 @@ def saved_address(url: str, experiment: str, parent: str) -> str:
     """The study's trials in its saved view."""
     asked = {**TRAINING, "viewStateShareKey": key(parent)}
     return f"{_runs(url, experiment)}?{urllib.parse.urlencode(asked)}"
+
+
+def artifact_address(experiment: str, run: str, name: str) -> str:
+    """A file of the study's report in the UI, from the root of the server."""
+    return f"/#/experiments/{experiment}/runs/{run}/artifacts/{REPORT}/{name}"
 
 
 def tag(study: str, parent: str, *, created: float) -> tuple[str, str]:

@@ -276,6 +276,7 @@ def test_latencies_agree_where_their_intervals_meet_on_one_target(now, then, agr
     assert compared("model.onnx", now, then, reference="r").agrees is agrees
 
 
+@pytest.mark.slow
 def test_a_registered_model_is_loaded_by_its_alias_with_equal_outputs(made, tmp_path):
     from nas.tracking import register
 

@@ -466,6 +466,21 @@ def test_what_was_certified_is_shown_with_the_winners_and_with_who_did_not_pass(
     assert "(limit unresolved)" in note
 
 
+def test_the_report_is_kept_with_the_study_and_its_description_leads_there(runs, tmp_path):
+    trials = records(10)
+    listener = mirrored(runs, trials)
+    page = tmp_path / "report.html"
+    page.write_text("<p>the report</p>")
+    (tmp_path / "front.png").write_bytes(b"picture")
+    listener.conclude([Finalist("trial 4", 4, trials[4].outcome, 0.875)], None, report=page)
+    assert listener.problems == []
+    parent = parent_run(runs)
+    kept = {file.path for file in client(runs).list_artifacts(parent.info.run_id, "report")}
+    assert kept == {"report/report.html", "report/front.png"}
+    address = f"/runs/{parent.info.run_id}/artifacts/report/report.html"
+    assert address in parent.data.tags["mlflow.note.content"]
+
+
 def test_the_study_has_a_saved_view_and_its_description_leads_there(runs):
     mirrored(runs, records(3))
     parent = parent_run(runs)

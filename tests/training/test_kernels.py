@@ -11,7 +11,7 @@ from nas.training.kernels import fast_kernels
 NETWORK = Architecture.from_text(
     "in1x8x8+stem8-s1+shuffle_v1:24-s2-n2-g2+shuffle_v2:48-s2-n2+sandglass:24+head32+out10"
 )
-CPU = TrainingSettings(device="cpu")
+CPU = TrainingSettings(device="cpu", memory_format="channels_last")
 
 
 def test_products_give_the_outputs_and_gradients_of_the_convolutions():

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tracked_studies import latency, outcome, trial_runs
+
+import nas
+from nas.cli import main
+from nas.errors import TrackingError
+from nas.names import resolve
+from nas.repeating import _accuracies_agree, _latencies_agree, repeat
+
+QUICK = (
+    "training.epochs=1",
+    "objective.latency_ms=50",
+    "objective.multiply_adds=600000",
+    "space.widths=[12,24]",
+    "space.depths=[1]",
+    "space.start_from=[]",
+    "study.trials=1",
+    "study.report=false",
+)
+
+
+@pytest.mark.slow
+def test_a_trial_comes_out_as_it_did_though_its_study_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = nas.search(*QUICK, "study.name=gone")
+    assert found.problems == ()
+    (winner,) = found.winners
+    shutil.rmtree(tmp_path / "runs" / "gone")
+    run = trial_runs(tmp_path / "runs")[winner.trial or 0].info.run_id
+    assert resolve(run, folder=tmp_path / "runs") == winner.outcome.architecture
+    assert main(["repeat", run, "--json"]) in (0, 1)  # a machine may be too busy for its latency
+    told = json.loads(capsys.readouterr().out)
+    # Same seed, same images, same machine: not merely within the noise.
+    assert told["now"]["evaluation"]["accuracy"] == told["then"]["evaluation"]["accuracy"]
+    assert told["now"]["costs"] == told["then"]["costs"]
+    assert told["accuracy_agrees"] is True
+    assert told["latency_agrees"] in (True, False)
+    assert told["remarks"] == []
+    with pytest.raises(TrackingError, match="0" * 32):
+        repeat("0" * 32, runs=tmp_path / "runs")
+
+
+def test_accuracies_agree_within_two_standard_errors_of_their_difference() -> None:
+    # A standard error of 0.01 each: 0.0141 of the difference, so 0.0283 at most.
+    then = outcome(accuracy=0.90)
+    assert _accuracies_agree(then, outcome(accuracy=0.928), 0.01)
+    assert _accuracies_agree(then, outcome(accuracy=0.929), 0.01) is False
+    assert _accuracies_agree(then, outcome("refused"), 0.01) is None
+
+
+def test_latencies_agree_when_the_intervals_of_their_ratios_meet() -> None:
+    then = latency(1.0, ratio_low=0.95, ratio_high=1.05)
+    assert _latencies_agree(then, latency(2.0, ratio_low=1.04, ratio_high=1.10))
+    assert _latencies_agree(then, latency(1.0, ratio_low=1.06, ratio_high=1.10)) is False
+    assert _latencies_agree(then, replace(then, target="ssh://board")) is None
+    assert _latencies_agree(then, None) is None
+
+
+def test_what_is_no_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["repeat"]) == 2
+    assert "takes the id of one trial's run in MLflow; got none" in capsys.readouterr().err
