@@ -190,8 +190,7 @@ def _certified(raw: Raw) -> Iterator[str]:
     kept = [one for one in pairs if one["kept"]]
     yield "Each network has limits from its search-time ratio up to 20 % above it."
     yield ""
-    yield "| limit above the search-time ratio | certified as kept | broken | unresolved | "
-    yield "of the certified kept later |"
+    yield "| limit above the ratio | certified | broken | unresolved | certified and kept later |"
     lines = []
     for margin in sorted({one["margin"] for one in pairs}):
         mine = [one for one in pairs if one["margin"] == margin]

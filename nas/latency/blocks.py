@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
@@ -95,8 +96,13 @@ class _Builder:
         self._architecture, self._place = architecture, place
 
     def __call__(self) -> nn.Module:
-        from nas.network import build
+        return _parts(self._architecture)[self._place]
 
-        network = build(self._architecture)
-        parts: list[nn.Module] = [network.stem, *network.units, network.head]
-        return parts[self._place]
+
+@lru_cache(maxsize=1)
+def _parts(architecture: Architecture) -> tuple[nn.Module, ...]:
+    """The modules of a network; blocks are asked for network by network, and copied by who asks."""
+    from nas.network import build
+
+    network = build(architecture)
+    return (network.stem, *network.units, network.head)

@@ -137,8 +137,7 @@ class Instrument:
         """Several networks in one interleaving, in the order given; see `measure`."""
         subjects = {one.name: one for one in map(subject, networks)}
         found: dict[str, Latency] = {}
-        if subjects.pop(self._reference.name, None):
-            found[self._reference.name] = self.reference
+        itself = subjects.pop(self._reference.name, None)
         for name in list(subjects):
             known = self.memory.recall(name, self.versions)
             if known is not None:
@@ -151,6 +150,9 @@ class Instrument:
             finally:
                 self._drop(prepared)
             found |= {name: self._keep(name, run, len(prepared)) for name in prepared}
+        if itself:
+            # Last, so that its milliseconds are those the others were made with.
+            found[itself.name] = self.reference
         return [found[subject(network).name] for network in networks]
 
     def settle(self, network: Architecture | Subject, *bounds: Bound) -> Latency:

@@ -34,6 +34,12 @@ def test_networks_stand_side_by_side_in_the_order_given(found):
     assert found.networks[0].latency.ratio == 1.0
 
 
+def test_milliseconds_side_by_side_are_of_one_and_the_same_reference(found):
+    (ms,) = {one.latency.reference_ms for one in found.networks}
+    for one in found.networks:
+        assert one.latency.ms == pytest.approx(one.latency.ratio * ms)
+
+
 def test_the_json_form_is_the_one_that_is_promised(found):
     value = found.to_json()
     assert set(value) == {"target", "networks"}
