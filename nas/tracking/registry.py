@@ -54,7 +54,7 @@ def register(
         TrackingError: the store does not answer or refuses, or the outputs are others.
     """
     address = store.resolve(uri, runs)
-    client = store.connect(address, runs)
+    store.connect(address, runs)
     with store.said(address):
         import mlflow
         from mlflow.models import ModelSignature
@@ -65,6 +65,8 @@ def register(
             inputs=Schema([TensorSpec(np.dtype(np.float32), shape, name="image")]),
             outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, outputs.shape[1]), "output")]),
         )
+        # Both named: a program around us may have set another registry for all its clients.
+        client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
         experiment = experiment_named(client, address, "exported", runs)
         before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         mlflow.set_tracking_uri(address)

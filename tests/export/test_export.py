@@ -285,12 +285,16 @@ def test_a_registered_model_is_loaded_by_its_alias_with_equal_outputs(made, tmp_
         "name": "mine", "alias": "candidate", "uri": None, "runs": tmp_path / "runs",
         "tags": {}, "metrics": {"test_accuracy": 0.5}, "files": made.folder, "tolerance": 1e-4,
     }  # fmt: skip
+    import mlflow
+
+    # A program around us has a registry of its own, and keeps it.
+    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    mlflow.set_registry_uri(elsewhere)
     entry = register(
         made.folder / DYNAMIC, inputs=golden["inputs"], outputs=golden["outputs"], **common
     )
+    assert mlflow.get_registry_uri() == elsewhere
     assert (entry.version, entry.uri) == ("1", "models:/mine@candidate")
-    import mlflow
-
     mlflow.set_tracking_uri(entry.store)
     mlflow.set_registry_uri(entry.store)
     model = mlflow.pyfunc.load_model(entry.uri)
