@@ -182,6 +182,7 @@ class Display:
         self.progress: Progress | None = None
         self._console = console
         self._live: Live | None = None
+        self._doing: dict[int | None, str] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._lost: str | None = None
         self._drawn = 0.0
@@ -218,6 +219,7 @@ class Display:
 
     def reference_known(self, name: str, outcome: Outcome) -> None:
         """See `nas.events.Listener`."""
+        self._doing.pop(None, None)
         self._change(reference=(name, outcome))
         self._line(f"reference {_known((name, outcome))}")
 
@@ -244,30 +246,26 @@ class Display:
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
         assert self.progress is not None  # started comes first
-        paced = self.progress.paced
-        self._change(
-            now=f"trial {trial.number}: proposed",
-            paced=time.monotonic() if paced is None else paced,
-        )
+        if self.progress.paced is None:
+            self.progress = replace(self.progress, paced=time.monotonic())
+        self._does(trial.number, "proposed")
 
     def stage(self, number: int | None, stage: Stage) -> None:
         """See `nas.events.Listener`."""
-        self._change(now=f"{self._who(number)}: {stage}")
+        self._does(number, stage)
 
     def epoch(self, number: int | None, result: EpochResult, of: int) -> None:
         """See `nas.events.Listener`."""
-        self._change(
-            now=f"{self._who(number)}: training, epoch {result.epoch} of {of}, "
-            f"{percent(result.accuracy)}",
-            at_once=False,
-        )
+        words = f"training, epoch {result.epoch} of {of}, {percent(result.accuracy)}"
+        self._does(number, words, at_once=False)
 
     def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
         """See `nas.events.Listener`."""
         assert self.progress is not None  # started comes first
         best = best_of(self.progress.best, [trial])
+        self._doing.pop(trial.number, None)
         self._recent.append(f"trial {trial.number}: {ending(trial, self.progress.reference)}")
-        self._change(counts=counts, best=best, recent=tuple(self._recent))
+        self._change(counts=counts, best=best, recent=tuple(self._recent), now=self._now())
         self._line(line_of(trial, self.progress, time.monotonic()))
 
     def certified(self, name: str, certificate: Certificate) -> None:
@@ -282,8 +280,16 @@ class Display:
             with self._as_long_as_read():
                 live.stop()
 
-    def _who(self, number: int | None) -> str:
-        return "reference network" if number is None else f"trial {number}"
+    def _does(self, number: int | None, words: str, *, at_once: bool = True) -> None:
+        self._doing[number] = words
+        self._change(now=self._now(), at_once=at_once)
+
+    def _now(self) -> str:
+        """What is under way, a line each."""
+        return "\n".join(
+            f"{'reference network' if number is None else f'trial {number}'}: {words}"
+            for number, words in self._doing.items()
+        )
 
     def _change(self, *, at_once: bool = True, **changes: object) -> None:
         assert self.progress is not None  # started comes first

@@ -15,10 +15,10 @@ from nas.composition import Parts, compose_parts
 from nas.device import instrument_of
 from nas.evaluation.rungs import share_of_budget
 from nas.examining import make_examiner
-from nas.execution import WorkerProcess
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
 from nas.result import DryRun
+from nas.running import workers_of
 from nas.settings import Settings
 from nas.space import Genes
 from nas.study.best import KEPT
@@ -43,18 +43,20 @@ def dry_run(settings: Settings) -> DryRun:
     parts = compose_parts(settings)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latency-nas-")))
-        worker = WorkerProcess()
-        stack.callback(worker.close)
+        planned, workers = workers_of(parts, stop=lambda: False)
+        stack.callback(workers.close)
         short = replace(parts, settings=_one_epoch(settings))
         instrument = instrument_of(parts, stack)
-        examiner = make_examiner(short, instrument, worker, folder, stop=lambda: False)
+        examiner = make_examiner(short, instrument, workers, folder)
         draws = _draw(parts)
         kept, worst, measuring = _limits_kept(parts.objective, examiner, draws)
         training = _seconds_of_training(parts, examiner, draws)
     share = kept / len(draws)
     seconds = training + measuring
     proposals = settings.study.trials / max(share, 1 / 20)
-    hours = (settings.study.trials * training + proposals * measuring) / 3600
+    alone = settings.study.trials * training / planned.workers
+    # Measured while workers train, who pause meanwhile.
+    hours = (alone + proposals * measuring) / 3600
     return DryRun(
         target=parts.target,
         goal=parts.objective.goal,

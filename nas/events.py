@@ -7,7 +7,9 @@ from typing import Any, Literal, Protocol
 
 from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 
-Stage = Literal["counting", "measuring", "training"]
+Stage = Literal["counting", "measuring", "waiting", "training"]
+"""`waiting`: counted and measured, and no worker is free."""
+
 StopReason = Literal["finished", "proposals", "hours", "exhausted", "failures", "signal", "error"]
 
 
@@ -67,7 +69,10 @@ class Waiting:
 
 
 class Listener(Protocol):
-    """Called by the study in its own thread, in this order; must return soon and not raise."""
+    """Called by the study in its own thread; must return soon and not raise.
+
+    Of each trial the calls come in this order; with several workers those of several trials mix.
+    """
 
     def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
         """The study starts or goes on; `past` holds the trials it already has, in order."""

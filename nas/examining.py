@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas.architecture import Architecture
 from nas.composition import Parts
-from nas.execution import CrashError, StoppedError, WorkerProcess
+from nas.execution import CrashError, StoppedError
 from nas.limits import bounds_of
 from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome
 from nas.samplers import seed_of
@@ -18,6 +18,7 @@ from nas.settings import TrainingSettings
 from nas.space import Option
 from nas.study.candidates import Examiner, Report
 from nas.study.ladder import Ladder
+from nas.workers import Workers
 
 if TYPE_CHECKING:
     from nas.evaluation.table import Table
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
 def make_examiner(
     parts: Parts,
     instrument: Instrument | None,
-    worker: WorkerProcess,
+    workers: Workers,
     checkpoints: Path,
     *,
-    stop: Callable[[], bool],
     ladder: Ladder | None = None,
     measure: Callable[[Architecture], Latency] | None = None,
 ) -> Examiner:
@@ -40,13 +40,13 @@ def make_examiner(
     `measure` stands in for the instrument's own way to settle the limits.
     """
     if parts.table is not None:
-        return _examiner_of_table(parts, parts.table, instrument)
+        return _examiner_of_table(parts, parts.table, instrument, workers)
     from nas.costs import count
 
     assert instrument is not None  # without a table latency is always measured
     bounds = bounds_of(parts.objective)
     settle = measure or (lambda architecture: instrument.settle(architecture, *bounds))
-    trainer = _Trainer(parts, worker, checkpoints, stop)
+    trainer = _Trainer(parts, workers, checkpoints)
     return Examiner(
         objective=parts.objective,
         count=lambda architecture, genes: count(architecture),
@@ -59,12 +59,11 @@ def make_examiner(
 
 @dataclass(frozen=True)
 class _Trainer:
-    """Trains candidates in a process of its own."""
+    """Trains candidates in processes of their own."""
 
     parts: Parts
-    worker: WorkerProcess
+    workers: Workers
     checkpoints: Path
-    stop: Callable[[], bool]
 
     @property
     def recipe(self) -> TrainingSettings:
@@ -99,7 +98,7 @@ class _Trainer:
         from nas.evaluation.full import evaluate_full
 
         try:
-            found: Evaluation = self.worker.run(
+            found: Evaluation = self.workers.run(
                 evaluate_full,
                 {
                     "architecture": architecture,
@@ -109,17 +108,19 @@ class _Trainer:
                     "weights": weights,
                 },
                 report=report,
-                stop=self.stop,
             )
         except CrashError:
             # A signal to the whole group ends the child first: that is no fault of the candidate.
-            if self.stop():
+            if self.workers.stopping:
                 raise StoppedError("training: given up because the study is to stop") from None
             raise
         return found
 
 
-def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None) -> Examiner:
+def _examiner_of_table(
+    parts: Parts, table: Table, instrument: Instrument | None, workers: Workers
+) -> Examiner:
+    seconds = parts.settings.evaluation.seconds
     bounds = bounds_of(parts.objective)
 
     def count(architecture: Architecture, genes: Mapping[str, Option]) -> Costs:
@@ -140,10 +141,20 @@ def _examiner_of_table(parts: Parts, table: Table, instrument: Instrument | None
         architecture: Architecture, genes: Mapping[str, Option], report: Report
     ) -> Evaluation:
         accuracy = table.row(genes, architecture.fingerprint).accuracy
-        report(EpochResult(epoch=1, accuracy=accuracy, loss=0.0, seconds=0.0), 1)
-        return Evaluation(accuracy=accuracy, loss=0.0, seconds=0.0, seed=0)
+        if seconds:
+            from nas.evaluation.table import wait
 
-    return Examiner(objective=parts.objective, count=count, measure=measure, evaluate=evaluate)
+            workers.run(wait, {"seconds": seconds})
+        report(EpochResult(epoch=1, accuracy=accuracy, loss=0.0, seconds=seconds), 1)
+        return Evaluation(accuracy=accuracy, loss=0.0, seconds=seconds, seed=0)
+
+    return Examiner(
+        objective=parts.objective,
+        count=count,
+        measure=measure,
+        evaluate=evaluate,
+        retries=parts.settings.execution.retries,
+    )
 
 
 def table_latency(ms: float, target: str) -> Latency:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,14 +29,26 @@ class CrashError(NasError):
     """The child process ended in the middle of a task: killed, out of memory, or a fault."""
 
 
+class HungError(CrashError):
+    """The child process gave no sign of life for too long, and was ended."""
+
+
 class StoppedError(NasError):
     """A task was given up because the study is to stop."""
 
 
 class WorkerProcess:
-    """A child process that runs one function at a time; started at the first call."""
+    """A child process that runs one function at a time; started at the first call.
 
-    def __init__(self) -> None:
+    `variables` are added to its environment. A task must report or end within `timeout` seconds of
+    its beginning and of each report; None is without.
+    """
+
+    def __init__(
+        self, *, variables: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> None:
+        self._variables = dict(variables or {})
+        self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
 
@@ -54,6 +66,7 @@ class WorkerProcess:
 
         Raises:
             CrashError: the child ended; with the signal or exit status.
+            HungError: it neither reported nor ended in time; the child is ended.
             StoppedError: `stop()` became true; the child is ended.
             Exception: whatever the task raised.
         """
@@ -61,10 +74,7 @@ class WorkerProcess:
         try:
             pipe.send((task, arguments))
             while True:
-                while not pipe.poll(POLL_SECONDS):
-                    if stop():
-                        self.close()
-                        raise StoppedError("training: given up because the study is to stop")
+                self._wait(pipe, stop)
                 kind, value = pipe.recv()
                 if kind == "report":
                     report(*value)
@@ -75,6 +85,19 @@ class WorkerProcess:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise CrashError(f"training process: ended in the middle; {self._end()}") from None
 
+    def _wait(self, pipe: Connection, stop: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        while not pipe.poll(POLL_SECONDS):
+            if stop():
+                self.close()
+                raise StoppedError("training: given up because the study is to stop")
+            if self._timeout is not None and time.monotonic() - began > self._timeout:
+                self.close()
+                raise HungError(
+                    "training process: must end an epoch within execution.timeout; got none for "
+                    f"{self._timeout:g} s; allowed: a longer execution.timeout"
+                )
+
     def _start(self) -> Connection:
         if self._process is not None and self._process.poll() is None and self._pipe is not None:
             return self._pipe
@@ -84,6 +107,7 @@ class WorkerProcess:
             # -P: a file of the user's, such as a torch.py in this folder, must not be imported.
             [sys.executable, "-P", "-m", "nas.execution", str(there.fileno()), str(os.getpid())],
             pass_fds=[there.fileno()],
+            env={**os.environ, **self._variables},
             stdin=subprocess.DEVNULL,
             # Ctrl-C in a terminal reaches the whole group; the study decides what ends when.
             start_new_session=True,

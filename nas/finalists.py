@@ -10,14 +10,15 @@ from nas.certification import winners_of
 from nas.composition import Parts
 from nas.errors import NasError
 from nas.examining import weights_path
-from nas.execution import StoppedError, WorkerProcess
+from nas.execution import StoppedError
 from nas.outcome import Outcome
 from nas.result import Finalist, SearchResult
 from nas.settings import DataSettings
 from nas.study.best import refuted
-from nas.study.loop import Stopped
+from nas.study.budget import Stopped
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage, certified
+from nas.workers import Workers
 
 
 def finalists(
@@ -25,7 +26,7 @@ def finalists(
     storage: StudyStorage,
     stopped: Stopped,
     *,
-    worker: WorkerProcess | None,
+    worker: Workers | None,
     signals: StopSignals,
 ) -> SearchResult:
     """What the study found, but for its time.
@@ -76,7 +77,7 @@ class _Tested:
         self,
         data: DataSettings,
         checkpoints: Path,
-        worker: WorkerProcess | None,
+        worker: Workers | None,
         stop: Callable[[], bool],
     ) -> None:
         self.problems: list[str] = []

@@ -14,7 +14,6 @@ from nas.composition import compose_parts
 from nas.device import instrument_of
 from nas.errors import TrackingError
 from nas.examining import make_examiner
-from nas.execution import WorkerProcess
 from nas.objective import noise_of
 from nas.outcome import Latency, Outcome
 from nas.settings import Settings
@@ -22,6 +21,7 @@ from nas.settings.schema import typed
 from nas.study.signals import StopSignals
 from nas.tracking import TrackedTrial, trial_of
 from nas.tracking.origin import origin
+from nas.workers import Workers
 
 STANDARD_ERRORS = 2.0
 """Two accuracies agree if they differ by no more of those of their difference."""
@@ -77,11 +77,11 @@ def repeat(
     with StopSignals() as signals, ExitStack() as stack:
         parts = compose_parts(settings)
         checkpoints = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-")))
-        worker = WorkerProcess()
-        stack.callback(worker.close)
+        workers = Workers(stop=signals.stop)
+        stack.callback(workers.close)
         # Without its store: what is remembered would agree with itself.
         instrument = instrument_of(parts, stack)
-        examiner = make_examiner(parts, instrument, worker, checkpoints, stop=signals.stop)
+        examiner = make_examiner(parts, instrument, workers, checkpoints)
         now = examiner.examine(
             trial.architecture,
             {},

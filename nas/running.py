@@ -15,7 +15,7 @@ from nas.device import Device
 from nas.errors import StudyError
 from nas.events import Counts, Listener
 from nas.examining import make_examiner
-from nas.execution import StoppedError, WorkerProcess
+from nas.execution import StoppedError
 from nas.finalists import finalists
 from nas.identity import info_of
 from nas.outcome import Outcome
@@ -24,13 +24,15 @@ from nas.result import SearchResult
 from nas.screening import screen_of
 from nas.status import counted
 from nas.study.best import BestKeeper
+from nas.study.budget import Budget, Stopped
 from nas.study.candidates import Examiner
 from nas.study.ladder import Ladder
 from nas.study.log import EventLog
-from nas.study.loop import Budget, Stopped, StudyLoop
+from nas.study.loop import StudyLoop
 from nas.study.proposals import Proposer
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
+from nas.workers import Plan, Workers, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,12 +58,14 @@ def run(
         past = storage.records()
         info = info_of(parts, storage, command=command, resumed=bool(past))
         _tell_all(told, lambda one: one.started(info, past))
-        worker = WorkerProcess()
-        stack.callback(worker.close)
+        planned, workers = workers_of(parts, stop=signals.stop)
+        stack.callback(workers.close)
         stopped = Stopped("error", "", Counts())
         uncertified: tuple[str, ...] = ()
         try:
-            stopped, uncertified = _search(parts, storage, stack, worker, told, signals.stop)
+            stopped, uncertified = _search(
+                parts, storage, stack, planned, workers, told, signals.stop
+            )
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
         except BaseException as error:
@@ -75,7 +79,7 @@ def run(
             parts,
             storage,
             stopped,
-            worker=None if stopped.reason == "signal" or parts.table else worker,
+            worker=None if stopped.reason == "signal" or parts.table else workers,
             signals=signals,
         )
         page: Path | None = None
@@ -97,7 +101,8 @@ def _search(
     parts: Parts,
     storage: StudyStorage,
     stack: ExitStack,
-    worker: WorkerProcess,
+    planned: Plan,
+    workers: Workers,
     listeners: Sequence[Listener],
     stop: Callable[[], bool],
 ) -> tuple[Stopped, tuple[str, ...]]:
@@ -114,15 +119,14 @@ def _search(
     examiner = make_examiner(
         parts,
         device.instrument,
-        worker,
+        workers,
         checkpoints,
-        stop=stop,
         ladder=_ladder(parts, storage),
         measure=screen.measure if screen else None,
     )
     examiner = replace(examiner, idle=lambda: device.waited)
     reference = _reference(parts, storage, examiner, listeners)
-    stopped = _loop(parts, storage, examiner, reference, listeners, stop)
+    stopped = _loop(parts, storage, examiner, reference, listeners, stop, planned, workers)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
@@ -146,6 +150,8 @@ def _loop(
     reference: Outcome | None,
     listeners: Sequence[Listener],
     stop: Callable[[], bool],
+    planned: Plan,
+    workers: Workers,
 ) -> Stopped:
     settings = parts.settings
     keeper = BestKeeper(
@@ -175,6 +181,9 @@ def _loop(
         listeners=listeners,
         finished=keeper.add,
         stop=stop,
+        executor=workers,
+        workers=planned.workers,
+        ahead=planned.ahead,
     )
     trials = settings.study.trials
     hours = settings.study.hours
@@ -229,6 +238,29 @@ def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) ->
     with ExitStack() as stack:
         for listener in reversed(listeners):
             stack.callback(say, listener)
+
+
+def workers_of(parts: Parts, *, stop: Callable[[], bool]) -> tuple[Plan, Workers]:
+    """The processes this study trains in."""
+    execution = parts.settings.execution
+    if parts.table is not None:
+        planned = plan(execution, trials=parts.settings.study.trials, trained=False)
+        return planned, Workers(planned.workers, timeout=execution.timeout, stop=stop)
+    from nas.training import gpus
+
+    training = replace(parts.settings.training, **parts.resolved)
+    visible = gpus() if training.device == "cuda" else []
+    planned = plan(
+        execution, trials=parts.settings.study.trials, threads=training.threads, gpus=len(visible)
+    )
+    workers = Workers(
+        planned.workers,
+        threads=training.threads,
+        gpus=visible,
+        timeout=execution.timeout,
+        stop=stop,
+    )
+    return planned, workers
 
 
 def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:

@@ -30,7 +30,7 @@ LAYERS = (
     ("nas.network", "nas.receptive_field", "nas.objective", "nas.result", "nas.quantities"),
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
-    ("nas.evaluation", "nas.samplers", "nas.execution", "nas.guideline_networks"),
+    ("nas.evaluation", "nas.samplers", "nas.execution", "nas.workers", "nas.guideline_networks"),
     ("nas.study", "nas.testing", "nas.unit_contract"),
     (
         "nas.status",

@@ -11,9 +11,10 @@ from nas.objective import Limit, Objective
 from nas.outcome import Costs, Evaluation, Outcome
 from nas.settings import EvaluationSettings, SamplerSettings
 from nas.space import Gene, Genes, Option, SearchSpace
+from nas.study.budget import Budget, Stopped
 from nas.study.candidates import Examiner
 from nas.study.ladder import Ladder
-from nas.study.loop import Budget, Stopped, StudyLoop
+from nas.study.loop import StudyLoop
 from nas.study.proposals import Proposer
 from nas.study.storage import StudyStorage
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,11 @@ class Table:
                 f"{', '.join(order)} in {self.path}; the space has {', '.join(genes)}"
             )
         return "/".join(str(genes[name]) for name in order)
+
+
+def wait(*, seconds: float, report: Callable[..., None]) -> None:
+    """What a worker does in the place of training: so many seconds of nothing."""
+    time.sleep(seconds)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nas.settings.objective import (
 )
 from nas.settings.space import SPACES, SpaceSettings
 from nas.settings.study import (
+    EXECUTIONS,
     SAMPLERS,
     ExecutionSettings,
     SamplerSettings,
@@ -30,6 +31,7 @@ from nas.settings.training import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainingSet
 __all__ = [
     "DATA_SETS",
     "EVALUATIONS",
+    "EXECUTIONS",
     "OBJECTIVES",
     "OPTIMIZERS",
     "PRECISIONS",

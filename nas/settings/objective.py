@@ -63,12 +63,15 @@ class EvaluationSettings:
 
     `fractions` are the shares of `training.epochs` that the rungs have, each a complete training of
     its own; the best `promoted` of a rung so far climb to the next.
+
+    A worker sleeps `seconds` for each answer of a table, to see what a study does with workers.
     """
 
     name: str = "full"
     path: str | None = None
     fractions: list[float] = field(default_factory=lambda: [1 / 9, 1 / 3, 1.0])
     promoted: float = 1 / 3
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         one_of("evaluation.name", self.name, EVALUATIONS)
@@ -82,3 +85,11 @@ class EvaluationSettings:
             )  # fmt: skip
         if not 0 < self.promoted < 1:
             raise fail("evaluation.promoted", "must be a share", self.promoted, "0 < share < 1")
+        at_least("evaluation.seconds", self.seconds, 0)
+        if self.seconds and self.name != "table":
+            raise fail(
+                "evaluation.seconds",
+                "training takes as long as it takes",
+                self.seconds,
+                "0, or evaluation=table",
+            )

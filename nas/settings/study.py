@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nas.settings.checks import at_least, fail, one_of
 
+EXECUTIONS = ("auto", "serial", "processes")
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 
 
@@ -64,9 +65,28 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class ExecutionSettings:
-    """How a candidate's training is run: `retries` after its process crashed."""
+    """Where candidates are trained: one at a time, or by several processes of this machine.
 
+    `auto` is `processes` with a worker per core (per GPU), as many as memory holds, and `serial`
+    on one core. `workers` null counts them so. `timeout` is how many seconds a training may take to
+    end an epoch; one that hangs, like one whose process was killed, is taken up behind its last
+    epoch, `retries` times.
+    """
+
+    name: str = "auto"
+    workers: int | None = None
     retries: int = 1
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
+        one_of("execution.name", self.name, EXECUTIONS)
+        at_least("execution.workers", self.workers, 1)
         at_least("execution.retries", self.retries, 0)
+        at_least("execution.timeout", self.timeout, 0, above=True)
+        if self.name == "serial" and self.workers not in (None, 1):
+            raise fail(
+                "execution.workers",
+                "execution=serial has one worker",
+                self.workers,
+                f"1, or execution=processes execution.workers={self.workers}",
+            )

@@ -53,7 +53,22 @@ class Examiner:
         report: Report,
         refuse: bool = True,
     ) -> Outcome:
-        """The outcome of one candidate: evaluated, refused, or failed with the reason.
+        """`screen`, and `train` what is not refused."""
+        found = self.screen(architecture, genes, enter=enter, refuse=refuse)
+        if isinstance(found, Outcome):
+            return found
+        enter("training")
+        return self.train(found, report)
+
+    def screen(
+        self,
+        architecture: Architecture,
+        genes: Genes,
+        *,
+        enter: Callable[[Stage], None],
+        refuse: bool = True,
+    ) -> Outcome | Candidate:
+        """What is left to train, or the outcome of one that is refused or failed on the way.
 
         With `refuse=False` a broken limit is written down and the network trained all the same:
         the reference network is what candidates are compared with.
@@ -64,8 +79,8 @@ class Examiner:
             SettingsError, DataError: nor is a setting that cannot work, or images that are gone.
             StudyError: the study cannot be written.
         """
-        found = _Findings(architecture, self.idle)
-        try:
+        found = Candidate(architecture, genes, self.idle)
+        with found.failing(self.objective) as failed:
             with found.stage("counting", enter):
                 found.costs = self.count(architecture, genes)
             if refuse and (reason := self._broken(found)):
@@ -74,18 +89,19 @@ class Examiner:
                 found.latency = self.measure(architecture, genes)
             if refuse and (reason := self._broken(found)):
                 return found.outcome("refused", self.objective, reason)
-            with found.stage("training", enter):
-                found.evaluation = self._evaluate(found, genes, report)
-        except (StoppedError, TargetError, StudyError, SettingsError, DataError):
-            raise
-        except Exception as error:
-            # Whatever else goes wrong is this candidate's end, not the study's: it is written
-            # down with its reason, and five of a kind in a row stop the study.
-            found.failure = f"{found.at}: {type(error).__name__}"
-            return found.outcome("failed", self.objective, f"{found.at}: {_words(error)}")
-        return found.outcome("evaluated", self.objective, "")
+        return failed[0] if failed else found
 
-    def _broken(self, found: _Findings) -> str:
+    def train(self, found: Candidate, report: Report) -> Outcome:
+        """The outcome of a candidate that was screened; may be called in any thread.
+
+        Raises:
+            StoppedError, TargetError, SettingsError, DataError, StudyError: as `screen`.
+        """
+        with found.failing(self.objective) as failed, found.stage("training"):
+            found.evaluation = self._evaluate(found, found.genes, report)
+        return failed[0] if failed else found.outcome("evaluated", self.objective, "")
+
+    def _broken(self, found: Candidate) -> str:
         """The limit that is broken most, in words, or an empty string."""
         violations = self.objective.violations(
             found.architecture.fingerprint, found.costs, found.latency
@@ -101,7 +117,7 @@ class Examiner:
             return f"{limit.sentence}: unresolved, its interval reaches {over} over it"
         return f"{limit.sentence}: exceeded by {over}"
 
-    def _evaluate(self, found: _Findings, genes: Genes, report: Report) -> Evaluation:
+    def _evaluate(self, found: Candidate, genes: Genes, report: Report) -> Evaluation:
         for _ in range(self.retries):
             try:
                 return self._trained(found, genes, report)
@@ -109,17 +125,18 @@ class Examiner:
                 continue
         return self._trained(found, genes, report)
 
-    def _trained(self, found: _Findings, genes: Genes, report: Report) -> Evaluation:
+    def _trained(self, found: Candidate, genes: Genes, report: Report) -> Evaluation:
         if self.climb is not None and genes:
             return self.climb(found.outcome("evaluated", self.objective, ""), report)
         return self.evaluate(found.architecture, genes, report)
 
 
 @dataclass
-class _Findings:
-    """What is known of a candidate so far."""
+class Candidate:
+    """A network and what is known of it so far."""
 
     architecture: Architecture
+    genes: Genes
     idle: Callable[[], float]
     costs: Costs | None = None
     latency: Latency | None = None
@@ -139,7 +156,10 @@ class _Findings:
         return bool(self.latency and self.latency.clock == "block table")
 
     @contextmanager
-    def stage(self, stage: Stage, enter: Callable[[Stage], None]) -> Iterator[None]:
+    def stage(
+        self, stage: Stage, enter: Callable[[Stage], None] = lambda _: None
+    ) -> Iterator[None]:
+        """Time a stage; `enter` is told of it."""
         self.at = stage
         enter(stage)
         start = time.perf_counter() - self.idle()
@@ -148,7 +168,22 @@ class _Findings:
         finally:
             self.seconds[stage] = round(time.perf_counter() - self.idle() - start, 4)
 
+    @contextmanager
+    def failing(self, objective: Objective) -> Iterator[list[Outcome]]:
+        """Gets the failed outcome if something goes wrong that is the candidate's own end."""
+        failed: list[Outcome] = []
+        try:
+            yield failed
+        except (StoppedError, TargetError, StudyError, SettingsError, DataError):
+            raise
+        except Exception as error:
+            # Whatever else goes wrong is this candidate's end, not the study's: it is written
+            # down with its reason, and five of a kind in a row stop the study.
+            self.failure = f"{self.at}: {type(error).__name__}"
+            failed.append(self.outcome("failed", objective, f"{self.at}: {_words(error)}"))
+
     def outcome(self, kind: str, objective: Objective, reason: str) -> Outcome:
+        """What is known, as the outcome of that kind."""
         violations = objective.violations(self.architecture.fingerprint, self.costs, self.latency)
         return Outcome(
             kind=kind,  # type: ignore[arg-type]  # called with the literals above only

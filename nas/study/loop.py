@@ -1,44 +1,47 @@
 """Ask, examine, tell, until the budget is used: the only place with state.
 
 The state is what the trials on disk say, read once at the start; after a kill anywhere it is read
-again and the loop goes on.
+again and the loop goes on. Candidates are drawn, counted, measured and written by this thread, and
+trained by an executor; a worker that is free gets the next one at once.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 
 from optuna.trial import TrialState
 
-from nas.events import Counts, Listener, Stage, StopReason
+from nas.events import Counts, Listener, Stage
 from nas.execution import StoppedError
 from nas.outcome import EpochResult, Outcome, TrialRecord
 from nas.space import SearchSpace
-from nas.study.candidates import Examiner
+from nas.study.budget import Budget, Stopped, worked
+from nas.study.candidates import Candidate, Examiner
+from nas.study.memory import Memory
 from nas.study.proposals import Proposer, distributions
 from nas.study.storage import StudyStorage
 
 FAILURES_IN_A_ROW = 5
 """As many failures of one kind, one after the other, are the study's fault, not the candidates'."""
 
+TWINS = 5
+"""As many proposals of networks that are under way are drawn before one of those has ended: a
+sampler may have nothing else to propose until then."""
 
-@dataclass(frozen=True)
-class Budget:
-    """When to stop: evaluated candidates in total, proposals in total, seconds in total."""
-
-    trials: int
-    max_proposals: int
-    seconds: float | None = None
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """Why the loop ended."""
+class _Epoch:
+    """A worker's report."""
 
-    reason: StopReason
-    message: str
-    counts: Counts
+    number: int
+    result: EpochResult
+    of: int
 
 
 class StudyLoop:
@@ -47,6 +50,7 @@ class StudyLoop:
     `chance` is the accuracy told of a candidate that was not trained, `unmeasured_ms` the latency
     told of one that was not measured; `reference` the outcome of the reference network, which
     answers for a proposal that builds the same network. `finished` is called once a trial is told.
+    `executor` trains `workers` candidates at a time, this thread gets up to `ahead` ready for them.
     """
 
     def __init__(
@@ -62,6 +66,9 @@ class StudyLoop:
         listeners: Sequence[Listener] = (),
         finished: Callable[[TrialRecord], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
+        executor: Executor | None = None,
+        workers: int = 1,
+        ahead: int = 0,
     ) -> None:
         self._storage = storage
         self._space = space
@@ -69,54 +76,117 @@ class StudyLoop:
         self._examiner = examiner
         self._chance = chance
         self._unmeasured_ms = unmeasured_ms
-        self._reference = reference
         self._listeners = listeners
         self._finished = finished
         self._stop = stop
+        self._executor = executor
+        self._workers = workers
+        self._ahead = ahead
         self._distributions = distributions(space.genes)
-        self._memory: dict[str, tuple[int, Outcome]] = {}
+        self._memory = Memory(reference)
         self._distinct: set[tuple[object, ...]] = set()
-        self._running: list[TrialRecord] = []
+        self._done: list[TrialRecord] = []
         self._failures: list[Outcome] = []
-        self._spent = sum(reference.seconds.values()) if reference else 0.0
         self.counts = Counts()
-        for trial in storage.records():
+        # Trials under way: found running, ready to be trained, being trained, and those whose
+        # network is one of these.
+        self._found: deque[TrialRecord] = deque()
+        self._ready: deque[tuple[TrialRecord, Candidate]] = deque()
+        self._training: dict[Future[Outcome], TrialRecord] = {}
+        self._twins: list[TrialRecord] = []
+        self._events: SimpleQueue[_Epoch | Future[Outcome]] = SimpleQueue()
+        past = storage.records()
+        for trial in past:
             self._distinct.add(tuple(trial.genes.values()))
             if trial.finished is None:
-                self._running.append(trial)
+                self._found.append(trial)
             else:
                 self._remember(trial)
+        self._spent = sum(reference.seconds.values()) if reference else 0.0
 
     def _remember(self, trial: TrialRecord) -> None:
         outcome = trial.outcome
         assert outcome is not None  # a finished trial was written before it was told
-        self._memory.setdefault(trial.architecture.fingerprint, (trial.number, outcome))
+        self._memory.remember(trial)
+        self._done.append(trial)
         kind = outcome.kind
         self.counts = replace(self.counts, **{kind: getattr(self.counts, kind) + 1})
-        # Not from start to end: a study that lay for a weekend spent nothing on it.
-        self._spent += sum(outcome.seconds.values())
 
     def run(self, budget: Budget) -> Stopped:
         """Go on until the budget is used or something ends the study.
+
+        What was begun is finished, but for a signal.
 
         Raises:
             NasError: the study cannot be written, the target cannot be used, a user's space broke
                 its promise; every trial already written stays.
         """
+        executor = self._executor or ThreadPoolExecutor(self._workers)
         try:
-            for trial in self._running:
-                self._look(trial)
-            self._running = []
-            while (stopped := self._ended(budget)) is None:
-                self._look(self._propose())
+            while (stopped := self._step(executor, budget)) is None:
+                pass
         except StoppedError:
             return Stopped("signal", "stopped by a signal", self.counts)
+        finally:
+            if executor is not self._executor:
+                executor.shutdown()
         return stopped
 
-    def _ended(self, budget: Budget) -> Stopped | None:
+    def _step(self, executor: Executor, budget: Budget) -> Stopped | None:
+        """Whatever is next: start a training, get a candidate ready, or wait for a training."""
         if self._stop():
             return Stopped("signal", "stopped by a signal", self.counts)
-        if self.counts.evaluated >= budget.trials:
+        if self._ready and len(self._training) < self._workers:
+            self._begin(executor, *self._ready.popleft())
+            return None
+        if self._workers > 1:
+            # One worker's results wait until another candidate is ready, so that which of the two
+            # comes first is no question of time; with several that is so in any case.
+            self._take_events(wait=False)
+        idle = self._workers - len(self._training)
+        if len(self._ready) < idle + self._ahead and len(self._twins) < TWINS:
+            if self._found:
+                self._look(self._found.popleft())
+                return None
+            ended = self._ended(budget)
+            if ended is None:
+                self._look(self._propose())
+                return None
+            if not (self._training or self._ready):
+                return ended
+        if self._training:
+            self._take_events(wait=True)
+        return None
+
+    def _begin(self, executor: Executor, trial: TrialRecord, candidate: Candidate) -> None:
+        self._enter(trial, "training")
+
+        def report(result: EpochResult, of: int) -> None:
+            self._events.put(_Epoch(trial.number, result, of))
+
+        future = executor.submit(self._examiner.train, candidate, report)
+        self._training[future] = trial
+        future.add_done_callback(self._events.put)
+
+    def _take_events(self, *, wait: bool) -> None:
+        """Tell what workers said, until a training has ended; with `wait` there is one at least."""
+        while True:
+            try:
+                event = self._events.get(timeout=POLL_SECONDS if wait else 0.0)
+            except Empty:
+                if not wait or self._stop():
+                    return
+                continue
+            if isinstance(event, Future):
+                self._finish(self._training.pop(event), event.result())
+                return
+            for listener in self._listeners:
+                listener.epoch(event.number, event.result, event.of)
+
+    def _ended(self, budget: Budget) -> Stopped | None:
+        """Why nothing more is to be proposed, what is under way taken for evaluated; or None."""
+        begun = len(self._training) + len(self._ready)
+        if self.counts.evaluated + begun >= budget.trials:
             return Stopped("finished", "", self.counts)
         streak = self._failures[-FAILURES_IN_A_ROW:]
         if len(streak) == FAILURES_IN_A_ROW and len({one.failure for one in streak}) == 1:
@@ -125,7 +195,7 @@ class StudyLoop:
                 f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1].reason}",
                 self.counts,
             )
-        if self.counts.proposals >= budget.max_proposals:
+        if self.counts.proposals + begun + len(self._twins) >= budget.max_proposals:
             return Stopped(
                 "proposals",
                 f"study.max_proposals={budget.max_proposals} proposals were made before "
@@ -138,7 +208,7 @@ class StudyLoop:
                 f"every one of the space's {self._space.size} combinations was proposed",
                 self.counts,
             )
-        if budget.seconds is not None and self._spent >= budget.seconds:
+        if budget.seconds is not None and self._spent + worked(self._done) >= budget.seconds:
             return Stopped("hours", "study.hours are used up", self.counts)
         return None
 
@@ -150,11 +220,35 @@ class StudyLoop:
         return trial
 
     def _look(self, trial: TrialRecord) -> None:
+        """Answer a proposal from memory, refuse it, or get it ready to be trained."""
         for listener in self._listeners:
             listener.trial_started(trial)
-        outcome = trial.outcome
+        outcome = trial.outcome or self._memory.answer(trial)
         if outcome is None:
-            outcome = self._answered(trial) or self._examined(trial)
+            under_way = [*self._training.values(), *(one for one, _ in self._ready)]
+            if any(_same(one, trial) for one in under_way):
+                self._twins.append(trial)
+                return
+            found = self._examiner.screen(
+                trial.architecture, trial.genes, enter=lambda stage: self._enter(trial, stage)
+            )
+            if isinstance(found, Candidate):
+                self._ready.append((trial, found))
+                if len(self._training) >= self._workers:
+                    self._enter(trial, "waiting")
+                return
+            outcome = found
+        self._finish(trial, outcome)
+
+    def _enter(self, trial: TrialRecord, stage: Stage) -> None:
+        if self._stop():
+            raise StoppedError(f"{stage}: given up because the study is to stop")
+        for listener in self._listeners:
+            listener.stage(trial.number, stage)
+
+    def _finish(self, trial: TrialRecord, outcome: Outcome) -> None:
+        """Write and tell how a trial ended, and then its twins."""
+        if trial.outcome is None:
             self._storage.write_outcome(trial.number, outcome)
         finished = self._tell(trial.number, outcome)
         self._remember(finished)
@@ -165,53 +259,17 @@ class StudyLoop:
         self._finished(finished)
         for listener in self._listeners:
             listener.trial_finished(finished, self.counts)
-
-    def _answered(self, trial: TrialRecord) -> Outcome | None:
-        """The outcome from memory, if this network was proposed before or is the reference."""
-        fingerprint = trial.architecture.fingerprint
-        if fingerprint in self._memory:
-            number, known = self._memory[fingerprint]
-            return replace(
-                known,
-                kind="repeated",
-                repeats=known.repeats if known.repeats is not None else number,
-                reason=f"the network of trial {number}, which was {known.kind}",
-                seconds={},
-                certificate=None,
-            )
-        reference = self._reference
-        if reference is not None and reference.architecture.fingerprint == fingerprint:
-            return self._as_candidate(reference)
-        return None
-
-    def _as_candidate(self, reference: Outcome) -> Outcome:
-        kind = "evaluated" if reference.feasible else "refused"
-        return replace(
-            reference,
-            kind=kind,  # type: ignore[arg-type]
-            evaluation=reference.evaluation if reference.feasible else None,
-            reason="" if reference.feasible else "the reference itself breaks a limit",
-            seconds={},
-            certificate=None,
-        )
-
-    def _examined(self, trial: TrialRecord) -> Outcome:
-        def enter(stage: Stage) -> None:
-            if self._stop():
-                raise StoppedError(f"{stage}: given up because the study is to stop")
-            for listener in self._listeners:
-                listener.stage(trial.number, stage)
-
-        def report(result: EpochResult, of: int) -> None:
-            for listener in self._listeners:
-                listener.epoch(trial.number, result, of)
-
-        return self._examiner.examine(trial.architecture, trial.genes, enter=enter, report=report)
+        twins = [twin for twin in self._twins if _same(twin, trial)]
+        self._twins = [twin for twin in self._twins if twin not in twins]
+        for twin in twins:
+            known = self._memory.answer(twin)
+            assert known is not None  # it was remembered above
+            self._finish(twin, known)
 
     def _tell(self, number: int, outcome: Outcome) -> TrialRecord:
         # COMPLETE, not PRUNED: NSGA-II, NSGA-III and the Gaussian process read no other state, and
         # would never learn where the limits are. A repeat is told as what it repeats.
-        failed = outcome.kind == "failed" or _repeats_failure(outcome, self._memory)
+        failed = self._memory.failed(outcome)
         state = TrialState.FAIL if failed else TrialState.COMPLETE
         objective = self._examiner.objective
         told = (
@@ -225,8 +283,5 @@ class StudyLoop:
         return finished
 
 
-def _repeats_failure(outcome: Outcome, memory: dict[str, tuple[int, Outcome]]) -> bool:
-    if outcome.kind != "repeated":
-        return False
-    _, known = memory[outcome.architecture.fingerprint]
-    return known.kind == "failed"
+def _same(one: TrialRecord, other: TrialRecord) -> bool:
+    return one.architecture.fingerprint == other.architecture.fingerprint

@@ -23,6 +23,10 @@ from nas.objective import Direction
 from nas.settings import SamplerSettings
 from nas.space import Gene, Genes
 
+PARENTS = "nas.parents"
+"""Beside a proposal: the parents that were chosen for it, by Optuna's key of their generation. With
+trials under way, those who came later would be chosen among on a resume."""
+
 CONSTRAINT = "limits"
 """The one constraint of every trial. Samplers that add violations up, or refuse trials with
 different numbers of them, see a single comparable number."""
@@ -74,6 +78,8 @@ class Proposer:
             self._copy = optuna.create_study(directions=list(directions))
         for trial in past:
             self._add(trial)
+            for key, parents in trial.system_attrs.get(PARENTS, {}).items():
+                self._copy._storage.set_study_system_attr(self._copy._study_id, key, parents)
 
     def _sampler(self, seed: int, number: int) -> BaseSampler:
         return samplers.make(
@@ -97,7 +103,7 @@ class Proposer:
         """The genes of the next trial; it is open until `tell`."""
         number, self._count = self._count, self._count + 1
         self._copy.sampler = self._sampler(self._seed, number)
-        self._settle_parents()
+        chosen = self._settle_parents()
         if number < len(self._start):
             # Enqueued rather than added: a sampler with generations counts it into its first.
             self._copy.enqueue_trial(self._start[number], skip_if_exists=False)
@@ -106,19 +112,21 @@ class Proposer:
             trial = self._copy.ask(fixed_distributions=dict(self._distributions))
         attrs = dict(self._copy._storage.get_trial(trial._trial_id).system_attrs)
         attrs.pop("fixed_params", None)
+        if chosen:
+            attrs[PARENTS] = chosen
         return Proposal(genes=dict(trial.params), system_attrs=attrs)
 
-    def _settle_parents(self) -> None:
+    def _settle_parents(self) -> dict[str, list[int]]:
         """Choose the parents of each generation before anything is drawn from them.
 
         Optuna chooses them while drawing a generation's first child and hands the later children
         the same trials in another order; after a resume the choice would be made again, by another
         child's seed. Chosen here, one generation after the other and each by a seed of its own,
-        they are a function of the told trials alone.
+        they are a function of the trials told by then. Returns the newly chosen ones.
         """
         sampler = self._copy.sampler
         if not isinstance(sampler, BaseGASampler):
-            return
+            return {}
         key = sampler._get_generation_key()
         trials = self._copy.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         generations = [t.system_attrs[key] for t in trials if key in t.system_attrs]
@@ -127,12 +135,15 @@ class Proposer:
         newest = max(generations, default=-1)
         if generations.count(newest) >= (sampler.population_size or 0):
             newest += 1
+        new: dict[str, list[int]] = {}
         for generation in range(1, newest + 1):
-            if f"{prefix}{generation}" not in chosen:
+            if (cached := f"{prefix}{generation}") not in chosen:
                 seed = samplers.seed_of(self._seed, "parents", generation)
                 chooser = self._sampler(seed, generation)
                 assert isinstance(chooser, BaseGASampler)
-                chooser.get_parent_population(self._copy, generation)
+                parents = chooser.get_parent_population(self._copy, generation)
+                new[cached] = [parent._trial_id for parent in parents]
+        return new
 
     def tell(
         self, number: int, state: TrialState, values: Sequence[float] | None, violation: float

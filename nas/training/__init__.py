@@ -2,7 +2,7 @@
 
 from nas.training.judging import accuracy, outputs
 from nas.training.loop import Report, Trained, train
-from nas.training.machine import resolve
+from nas.training.machine import gpus, resolve
 from nas.training.probe import probed
 
-__all__ = ["Report", "Trained", "accuracy", "outputs", "probed", "resolve", "train"]
+__all__ = ["Report", "Trained", "accuracy", "gpus", "outputs", "probed", "resolve", "train"]

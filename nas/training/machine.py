@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -71,6 +72,13 @@ def conditions(settings: TrainingSettings) -> dict[str, str | int]:
         "precision": settings.precision,
         "torch": torch.__version__,
     }
+
+
+def gpus() -> list[str]:
+    """The GPUs this process sees, as CUDA_VISIBLE_DEVICES names each for a process of its own."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    number = torch.cuda.device_count()
+    return (chosen.split(",") if chosen else [str(index) for index in range(number)])[:number]
 
 
 @contextmanager

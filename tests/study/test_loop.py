@@ -191,7 +191,8 @@ def test_an_exhausted_space_ends_the_study_in_words(tmp_path: Path) -> None:
             return Tiny().decode({**fixed, **genes})
 
     from nas.settings import SamplerSettings
-    from nas.study.loop import Budget, StudyLoop
+    from nas.study.budget import Budget
+    from nas.study.loop import StudyLoop
     from nas.study.proposals import Proposer
 
     space, roomy = Two(), Objective("constrained")

@@ -1,0 +1,118 @@
+"""The processes that train, behind one `concurrent.futures.Executor`.
+
+What is submitted runs in a thread of the driver, which hands the work to a process of its own by
+`run` and waits for it: the process may crash or hang, the study is written by the driver alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import LifoQueue
+from typing import Any
+
+from nas.execution import WorkerProcess
+from nas.settings import ExecutionSettings
+
+GIB_PER_WORKER = 2.0
+"""torch takes 0.3, images and a batch of activations the rest."""
+
+ROUNDS = 5
+"""The sampler shall learn from at least so many rounds of results: more workers at a time than a
+fifth of the candidates would make a study random."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How candidates are trained here.
+
+    Up to `ahead` candidates are drawn, counted and measured while all `workers` train.
+    """
+
+    workers: int
+    ahead: int
+
+
+def plan(
+    settings: ExecutionSettings,
+    *,
+    trials: int,
+    threads: int = 1,
+    gpus: int = 0,
+    trained: bool = True,
+) -> Plan:
+    """How many workers there are, of so many threads each; `gpus` where training uses them.
+
+    Where nothing is trained (a table answers) `auto` is serial.
+    """
+    if settings.name == "serial" or (settings.name == "auto" and not trained):
+        return Plan(workers=1, ahead=0)
+    workers = settings.workers or _fitting(trials, threads=threads, gpus=gpus)
+    if settings.name == "auto" and settings.workers is None and workers == 1:
+        return Plan(workers=1, ahead=0)
+    return Plan(workers=workers, ahead=1)
+
+
+def _fitting(trials: int, *, threads: int, gpus: int) -> int:
+    import psutil
+
+    places = gpus or len(os.sched_getaffinity(0)) // threads
+    memory = int(psutil.virtual_memory().available / 2**30 / GIB_PER_WORKER)
+    return max(1, min(places, memory, max(2, trials // ROUNDS)))
+
+
+class Workers(ThreadPoolExecutor):
+    """So many training processes, each with its own threads and, of `gpus`, its own GPU.
+
+    Several may share a GPU. `stop` asks whether the study is to stop; it is asked ten times a
+    second by every thread that waits.
+    """
+
+    def __init__(
+        self,
+        number: int = 1,
+        *,
+        threads: int = 1,
+        gpus: Sequence[str] = (),
+        timeout: float | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        super().__init__(max_workers=number, thread_name_prefix="nas-worker")
+        self.number = number
+        self._stop = stop
+        self._closed = False
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
+        for index in reversed(range(number)):
+            variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+            if gpus:
+                variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+            self._idle.put(WorkerProcess(variables=variables, timeout=timeout))
+
+    def run(
+        self,
+        task: Callable[..., Any],
+        arguments: dict[str, Any],
+        *,
+        report: Callable[..., None] = lambda *_: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """task(**arguments, report=...) in an idle process; see `WorkerProcess.run`."""
+        worker = self._idle.get()
+        try:
+            return worker.run(task, arguments, report=report, stop=lambda: stop() or self.stopping)
+        finally:
+            self._idle.put(worker)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether what runs is to be given up."""
+        return self._closed or self._stop()
+
+    def close(self) -> None:
+        """Give up what runs, and end the processes."""
+        self._closed = True
+        self.shutdown(wait=True, cancel_futures=True)
+        for _ in range(self.number):
+            self._idle.get().close()

@@ -1,0 +1,212 @@
+"""Several candidates at a time: the same promises as of one, but for the order of tells."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import CONSTRAINED, PARETO, examiner, formula, run
+
+from nas.architecture import Architecture
+from nas.errors import DataError
+from nas.execution import CrashError
+from nas.objective import Objective
+from nas.outcome import Evaluation, TrialRecord
+from nas.study.budget import worked
+from nas.study.candidates import Examiner
+from nas.study.storage import StudyStorage
+from nas.workers import Workers
+
+ROOMY = Objective("constrained")
+
+
+def trials(path: Path) -> list[TrialRecord]:
+    storage = StudyStorage.open(path)
+    try:
+        return storage.records()
+    finally:
+        storage.close()
+
+
+def words(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
+    return [
+        (t.number, tuple(t.genes.values()), t.outcome.kind if t.outcome else "running")
+        for t in trials(path)
+    ]
+
+
+def slow(objective: Objective, trained: list[str] | None = None, *, longest: float) -> Examiner:
+    """Answers by formula after a random time; notes in `trained` what it was asked."""
+    lock = threading.Lock()
+    rng = random.Random()
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        with lock:
+            if trained is not None:
+                trained.append(architecture.fingerprint)
+            seconds = rng.uniform(0, longest)
+        time.sleep(seconds)
+        return Evaluation(formula(architecture), 0.0, 0.0, 0)
+
+    return replace(examiner(objective), evaluate=evaluate)
+
+
+@pytest.mark.parametrize("sampler", [pytest.param("tpe", marks=pytest.mark.slow), "nsga2"])
+def test_one_worker_with_a_candidate_ready_is_exactly_repeatable(
+    tmp_path: Path, sampler: str
+) -> None:
+    # Whole, with trainings that take their time, and ended at three points: each generation of six
+    # has members that were drawn before the one that completed it was told.
+    run(tmp_path / "whole", proposals=22, sampler=sampler, objective=PARETO, ahead=1)
+    run(tmp_path / "late", proposals=22, sampler=sampler, objective=PARETO, ahead=1,
+        examiner=slow(PARETO, longest=0.05))  # fmt: skip
+    for asked in (9, 23, 31, 1000):
+        left = iter(range(asked))
+        run(tmp_path / "parts", proposals=22, sampler=sampler, objective=PARETO, ahead=1,
+            stop=lambda left=left: next(left, None) is None)  # fmt: skip
+    assert "running" not in [kind for _, _, kind in words(tmp_path / "whole")]
+    assert words(tmp_path / "late") == words(tmp_path / "whole")
+    assert words(tmp_path / "parts") == words(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", pytest.param("tpe", marks=pytest.mark.slow)])
+def test_four_workers_evaluate_no_network_twice(tmp_path: Path, sampler: str) -> None:
+    trained: list[str] = []
+    stopped = run(tmp_path / "s", proposals=1000, trials=20, sampler=sampler, objective=ROOMY,
+                  examiner=slow(ROOMY, trained, longest=0.03), workers=4, ahead=1)  # fmt: skip
+    assert stopped.reason == "finished"
+    assert len(trained) == len(set(trained)) == 20
+    kinds = Counter(kind for _, _, kind in words(tmp_path / "s"))
+    assert kinds["evaluated"] == 20
+    assert kinds["running"] == 0
+    assert kinds["repeated"] == stopped.counts.repeated
+
+
+def test_a_network_that_is_under_way_is_answered_when_it_ends(tmp_path: Path) -> None:
+    # The gene `idle` is without effect: a proposal may be the network of one in training.
+    found = tmp_path / "s"
+    run(found, proposals=40, sampler="nsga2", objective=ROOMY, workers=4, ahead=1,
+        examiner=slow(ROOMY, longest=0.05))  # fmt: skip
+    by_number = {trial.number: trial for trial in trials(found)}
+    repeats = [t.outcome for t in by_number.values() if t.outcome and t.outcome.kind == "repeated"]
+    assert repeats
+    for outcome in repeats:
+        assert outcome.repeats is not None
+        assert by_number[outcome.repeats].architecture == outcome.architecture
+        assert outcome.seconds == {}
+
+
+def test_four_workers_keep_to_the_number_of_proposals(tmp_path: Path) -> None:
+    stopped = run(tmp_path / "s", proposals=25, sampler="random", workers=4, ahead=1,
+                  examiner=slow(CONSTRAINED, longest=0.02))  # fmt: skip
+    assert stopped.reason == "proposals"
+    assert stopped.counts.proposals == len(trials(tmp_path / "s")) == 25
+
+
+def test_all_that_was_under_way_is_taken_up(tmp_path: Path) -> None:
+    trained: list[str] = []
+    begun = threading.Barrier(4, timeout=60)
+    stop = threading.Event()
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        trained.append(architecture.fingerprint)
+        begun.wait()
+        stop.set()
+        raise CrashError("training process: ended in the middle; got SIGKILL")
+
+    stopped = run(tmp_path / "s", proposals=1000, trials=12, sampler="random", objective=ROOMY,
+                  examiner=replace(examiner(ROOMY), evaluate=evaluate, retries=0),
+                  stop=stop.is_set, workers=4, ahead=1)  # fmt: skip
+    assert stopped.reason == "signal"
+    running = [t for t in trials(tmp_path / "s") if t.outcome is None]
+    assert {t.architecture.fingerprint for t in running} >= set(trained)
+    again: list[str] = []
+    stopped = run(tmp_path / "s", proposals=1000, trials=12, sampler="random", objective=ROOMY,
+                  examiner=slow(ROOMY, again, longest=0.02), workers=4, ahead=1)  # fmt: skip
+    assert stopped.reason == "finished"
+    assert stopped.counts.evaluated == 12
+    assert set(trained) <= set(again)
+    assert len(again) == len(set(again))
+
+
+def test_images_that_are_gone_end_the_study_and_every_training(tmp_path: Path) -> None:
+    given_up = threading.Event()
+    workers = Workers(2)
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        if not given_up.is_set():
+            given_up.set()
+            raise DataError("data.path: must be there; got nothing; allowed: a file")
+        while not workers.stopping:
+            time.sleep(0.01)
+        raise AssertionError("told nobody")
+
+    try:
+        with pytest.raises(DataError, match=r"data\.path"):
+            run(tmp_path / "s", proposals=50, sampler="random", objective=ROOMY,
+                examiner=replace(examiner(ROOMY), evaluate=evaluate),
+                executor=workers, workers=2, ahead=1)  # fmt: skip
+    finally:
+        workers.close()
+    # Neither is an end of the candidate.
+    assert [kind for _, _, kind in words(tmp_path / "s")].count("running") >= 1
+    assert "failed" not in [kind for _, _, kind in words(tmp_path / "s")]
+
+
+def test_hours_are_those_at_work_whatever_the_number_of_workers(tmp_path: Path) -> None:
+    run(tmp_path / "s", proposals=1, sampler="random", objective=ROOMY)
+    (one,) = trials(tmp_path / "s")
+    assert one.outcome is not None
+
+    def trial(finished: float, seconds: float) -> TrialRecord:
+        outcome = replace(one.outcome, seconds={"counting": 1.0, "training": seconds - 1})  # type: ignore[type-var]
+        return replace(one, started=0.0, finished=finished, outcome=outcome)
+
+    # 0-10 and 5-15 overlap; 100-104 lies in 90-110; nothing between 15 and 90; one still runs.
+    found = [
+        trial(10, 10),
+        trial(15, 10),
+        trial(110, 20),
+        trial(104, 4),
+        replace(one, finished=None),
+    ]
+    assert worked(found) == pytest.approx(15 + 20)
+
+
+@pytest.mark.slow
+def test_workers_are_busy_nineteen_twentieths_of_the_time(tmp_path: Path) -> None:
+    # Evaluations of a second by four workers on any number of cores: they sleep. The machine may
+    # be busy with something else; three times in a row it is not.
+    assert any(busy(tmp_path / f"s{number}") >= 0.95 for number in range(3))
+
+
+def busy(path: Path) -> float:
+    """The share of its time that a worker works, from the first begun to the last."""
+    from nas.evaluation.table import wait
+
+    number, workers, spans = 4, Workers(4), []
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        began = time.monotonic()
+        workers.run(wait, {"seconds": 1.0})
+        spans.append((began, time.monotonic()))
+        return Evaluation(formula(architecture), 0.0, 1.0, 0)
+
+    # The processes start before the clock does.
+    for future in [workers.submit(workers.run, wait, {"seconds": 2.0}) for _ in range(number)]:
+        future.result()
+    try:
+        run(path, proposals=1000, trials=40, executor=workers, workers=number, ahead=1,
+            examiner=replace(examiner(ROOMY), evaluate=evaluate), objective=ROOMY)  # fmt: skip
+    finally:
+        workers.close()
+    assert len({t.architecture.fingerprint for t in trials(path)}) >= 40
+    # Every worker has begun from here on, and none is without work up to there.
+    start, end = sorted(s for s, _ in spans)[number - 1], max(s for s, _ in spans)
+    worked_seconds = sum(max(0.0, min(e, end) - max(s, start)) for s, e in spans)
+    return worked_seconds / (number * (end - start))
