@@ -1,7 +1,8 @@
 """NAS-Bench-Macro as a search space: 6,561 networks whose CIFAR-10 accuracy is in a table.
 
     nas search space.source=benchmarks/nasbench_macro.py:NasBenchMacro \
-        evaluation=table evaluation.path=benchmarks/data/nasbench_macro.json
+        evaluation=table evaluation.path=benchmarks/data/nasbench_macro.json \
+        objective.multiply_adds=47.7e6
 
 Eight layers in stages of two, three and three; each is an identity (0), an inverted residual of
 expansion 3 and kernel 3 (1) or of expansion 6 and kernel 5 (2). The first layer of a stage halves

@@ -1,5 +1,10 @@
 import itertools
+import json
 import random
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,7 @@ from nas.costs import count
 from nas.errors import SpaceError
 from nas.evaluation.table import Table
 from nas.network import build
+from nas.study.storage import StudyStorage
 from nas.user_file import load
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "nasbench_macro.py"
@@ -77,3 +83,56 @@ def test_the_smallest_network_builds_and_runs(space):
     network = build(space.decode(named(space, (0,) * 8))).eval()
     with torch.no_grad():
         assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def command():
+    """The command that the example's docstring names, as words."""
+    text = FILE.read_text().split('"""')[1]
+    found = re.search(r"    nas (search .*?)\n\n", text, re.DOTALL)
+    return shlex.split(found[1].replace("\\\n", " "))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        (),
+        ("objective=weighted", "objective.multiply_adds=47.7e6"),
+        ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]", "sampler=nsga2"),
+    ],
+    ids=["constrained", "weighted", "pareto"],
+)
+def test_the_example_is_searched_without_a_latency(tmp_path, objective, table):
+    words = [*command(), *objective, "study.trials=30", f"study.folder={tmp_path}", "tracking=none"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "nas.cli", *words, "--json"],
+        cwd=FILE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["counts"]["evaluated"] == 30
+    outcomes = [winner["outcome"] for winner in found["winners"]]
+    for outcome in outcomes:
+        assert outcome["latency"] is None
+        assert outcome["costs"]["memory_access"] is None
+        assert outcome["costs"]["multiply_adds"] <= 47.7e6 or objective
+    storage = StudyStorage.open(tmp_path / found["study"])
+    seen = [
+        (outcome.evaluation.accuracy, outcome.costs.multiply_adds)
+        for outcome in (trial.outcome for trial in storage.records())
+        if outcome.kind == "evaluated"
+    ]
+    storage.close()
+    winners = [(o["evaluation"]["accuracy"], o["costs"]["multiply_adds"]) for o in outcomes]
+    if "objective=pareto" in objective:
+        beaten = {
+            one for one in seen if any(o[0] >= one[0] and o[1] <= one[1] and o != one for o in seen)
+        }
+        assert set(winners) == set(seen) - beaten
+    elif objective:
+        # MnasNet's exponent, -0.07, where the limit is weighed.
+        assert max(seen, key=lambda one: one[0] * (one[1] / 47.7e6) ** -0.07) == winners[0]
+    else:
+        assert winners[0][0] == max(accuracy for accuracy, _ in seen)

@@ -9,16 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import CONSTRAINED, PARETO, run
+from table_of_tiny import overrides, write_table
 
 from nas.study.storage import StudyStorage
 
 KILLED = """
 import os, signal, sys
-from pathlib import Path
 import sqlalchemy
 sys.path[:0] = {paths!r}
-import tiny
+from nas.cli import main
 
 writes = 0
 
@@ -29,15 +28,16 @@ def before_commit(connection):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sqlalchemy.event.listen(sqlalchemy.Engine, "commit", before_commit)
-tiny.run(Path({folder!r}), proposals={proposals}, sampler={sampler!r}, objective=tiny.{objective})
+main({words!r})
 """
 
 PROPOSALS = 24
 WRITES_PER_TRIAL = 7
+PARETO = ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]")
 
 
-def trials(path: Path) -> list[tuple[object, ...]]:
-    storage = StudyStorage.open(path)
+def trials(folder: Path) -> list[tuple[object, ...]]:
+    storage = StudyStorage.open(folder / "one")
     try:
         return [
             (t.number, t.state.name, tuple(t.params.items()), t.values, t.user_attrs["nas.outcome"])
@@ -47,37 +47,45 @@ def trials(path: Path) -> list[tuple[object, ...]]:
         storage.close()
 
 
+def nas(*words: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "nas.cli", *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     ("sampler", "objective"),
     [
-        ("tpe", "CONSTRAINED"),
-        pytest.param("nsga2", "PARETO", marks=pytest.mark.slow),
-        pytest.param("nsga3", "PARETO", marks=pytest.mark.slow),
-        pytest.param("qmc", "CONSTRAINED", marks=pytest.mark.slow),
-        pytest.param("gp", "CONSTRAINED", marks=pytest.mark.slow),
-        pytest.param("random", "PARETO", marks=pytest.mark.slow),
+        ("tpe", ()),
+        pytest.param("nsga2", PARETO, marks=pytest.mark.slow),
+        pytest.param("nsga3", PARETO, marks=pytest.mark.slow),
+        pytest.param("qmc", (), marks=pytest.mark.slow),
+        pytest.param("gp", (), marks=pytest.mark.slow),
+        pytest.param("random", PARETO, marks=pytest.mark.slow),
+        # One worker with a candidate ready.
+        pytest.param(
+            "nsga2", ("execution=processes", "execution.workers=1"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_study_killed_at_ten_points_has_the_trials_of_one_that_was_not(
-    tmp_path: Path, sampler: str, objective: str
+    tmp_path: Path, sampler: str, objective: tuple[str, ...]
 ) -> None:
-    chosen = {"CONSTRAINED": CONSTRAINED, "PARETO": PARETO}[objective]
-    run(tmp_path / "whole", proposals=PROPOSALS, sampler=sampler, objective=chosen)
+    table = write_table(tmp_path / "tiny.json")
+    chosen = (f"sampler={sampler}", "sampler.startup_trials=5", "sampler.population=6", *objective)
+    asked = [*overrides(table, *chosen), "study.trials=1000"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    nas("search", *asked, f"study.max_proposals={PROPOSALS}", f"study.folder={whole}")
+    nas("search", *asked, "study.max_proposals=1", f"study.folder={killed}")
     # Killed just before the n-th write of its life: each trial makes seven, so that a few
     # proposals are lost before they are written, and others between outcome and telling.
     rng = random.Random(f"{sampler}-{objective}")
-    path = tmp_path / "killed"
-    run(path, proposals=1, sampler=sampler, objective=chosen)
+    on = ["resume", "one", f"study.max_proposals={PROPOSALS}", f"study.folder={killed}"]
     for _ in range(10):
-        script = KILLED.format(
-            paths=sys.path,
-            writes=rng.randint(1, WRITES_PER_TRIAL + 5),
-            folder=str(path),
-            proposals=PROPOSALS,
-            sampler=sampler,
-            objective=objective,
-        )
+        writes = rng.randint(1, WRITES_PER_TRIAL + 5)
+        script = KILLED.format(paths=sys.path, writes=writes, words=on)
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
-    run(path, proposals=PROPOSALS, sampler=sampler, objective=chosen)
-    assert trials(path) == trials(tmp_path / "whole")
+    nas(*on)
+    assert trials(killed) == trials(whole)

@@ -10,7 +10,7 @@ from tiny import CONSTRAINED, PARETO, Tiny, examiner, formula, run, size
 from nas.architecture import Architecture
 from nas.errors import MeasurementError, TrainingError
 from nas.execution import CrashError
-from nas.objective import Limit, Objective
+from nas.objective import Objective
 from nas.outcome import Evaluation, Outcome
 from nas.study.storage import StudyStorage
 
@@ -229,29 +229,3 @@ def test_the_reference_answers_for_a_proposal_of_the_same_network(tmp_path: Path
     run(tmp_path / "s", proposals=1, sampler="random", objective=roomy, reference=found,
         examiner=replace(examiner(roomy), evaluate=evaluate))  # fmt: skip
     assert [kind for _, _, kind in records(tmp_path / "s")] == ["evaluated"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp"])
-@pytest.mark.parametrize("kind", ["constrained", "pareto"])
-def test_samplers_learn_where_the_limits_are(tmp_path: Path, sampler: str, kind: str) -> None:
-    limits = (Limit("multiply_adds", 400.0),)
-    objective = Objective(
-        "pareto" if kind == "pareto" else "constrained",
-        limits=limits,
-        quantities=("accuracy", "multiply_adds") if kind == "pareto" else ("accuracy",),
-    )
-
-    def share(name: str) -> float:
-        proposals, seeds, refused = (40 if name == "gp" else 80), range(3), 0
-        for seed in seeds:
-            path = tmp_path / f"{name}-{seed}"
-            run(path, proposals=proposals, sampler=name, objective=objective, seed=seed)
-            storage = StudyStorage.open(path)
-            late = storage.trials[proposals // 2 :]
-            refused += sum(t.constraints["limits"] > 0 for t in late)
-            storage.close()
-        return refused / (len(seeds) * proposals / 2)
-
-    # By chance 46 % of random draws break this limit; the samplers stay far below.
-    assert share(sampler) < 0.6 * share("random")
