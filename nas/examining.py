@@ -129,7 +129,7 @@ def _examiner_of_table(
             from nas.costs import count as counted
 
             return counted(architecture)
-        return Costs(row.multiply_adds, row.parameters, memory_access=0)
+        return Costs(row.multiply_adds, row.parameters, memory_access=None)
 
     def measure(architecture: Architecture, genes: Mapping[str, Option]) -> Latency | None:
         ms = table.row(genes, architecture.fingerprint).latency_ms

@@ -98,6 +98,7 @@ def measure_guidelines(
         per_good = costs[chosen.index(good)].multiply_adds
         for setup, latency, cost in zip(chosen, found, costs, strict=True):
             scale = per_good / cost.multiply_adds
+            assert cost.memory_access is not None  # a network's costs are counted, not looked up
             rows.append(
                 Row(
                     guideline=guideline,

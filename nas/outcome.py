@@ -57,11 +57,14 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Costs(_Json):
-    """What was counted for one image; `uncounted` names the operations without a rule."""
+    """What was counted for one image; `uncounted` names the operations without a rule.
+
+    `memory_access` is None where it is not known: a table does not tell it.
+    """
 
     multiply_adds: int
     parameters: int
-    memory_access: int
+    memory_access: int | None
     uncounted: tuple[str, ...] = ()
 
 
@@ -77,7 +80,8 @@ class Latency(_Json):
         ratio_high: to the reference network measured beside it; seconds: spent measuring.
 
     `target` is the text key of the target, `reference` the fingerprint of the network whose ratio
-    this is, `conditions` what the machine was and what disturbed it.
+    this is (empty where it was measured beside none: the ratio then says nothing), `conditions`
+    what the machine was and what disturbed it.
     """
 
     ms: float

@@ -49,8 +49,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
-            f"data.path: {path} cannot be read as .npz, it is damaged or something else ({error}); "
-            f"allowed: a file of {EXAMPLE}"
+            f"data.path: must be an .npz file that can be read; got {path}, damaged or something "
+            f"else ({error}); allowed: a file of {EXAMPLE}"
         ) from error
     for name in ("images", "labels"):
         if name not in arrays:
@@ -73,7 +73,7 @@ def _check_images(path: Path, images: np.ndarray) -> np.ndarray:
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise DataError(
             f"data {path}, images: must have the shape (n, height, width) or (n, height, width, "
-            f"channels); got {images.shape}"
+            f"channels); got {images.shape}; allowed: for example (1000, 32, 32, 3)"
         )
     if images.shape[3] > 4 and images.shape[1] <= 4:
         raise DataError(
@@ -92,10 +92,10 @@ def _check_labels(path: Path, labels: np.ndarray, count: int) -> np.ndarray:
     if len(labels) != count:
         raise DataError(
             f"data {path}, labels: there must be one an image; got {len(labels)} labels for "
-            f"{count} images"
+            f"{count} images; allowed: {count} of them"
         )
     if count == 0:
-        raise DataError(f"data {path}, images: there must be some; got none")
+        raise DataError(f"data {path}, images: there must be some; got none; allowed: one or more")
     return labels.astype(np.int64)
 
 
@@ -111,7 +111,8 @@ def _check_classes(path: Path, labels: np.ndarray, given: np.ndarray | None) -> 
     present = np.unique(labels)
     if classes < 2:
         raise DataError(
-            f"data {path}, labels: there must be two classes or more; got one, {present.tolist()}"
+            f"data {path}, labels: there must be two classes or more; got one, {present.tolist()}; "
+            "allowed: labels 0 and 1 at least"
         )
     if len(present) != classes:
         missing = next(n for n, label in enumerate([*present.tolist(), -1]) if n != label)

@@ -62,10 +62,10 @@ class Table:
         """
         value = _read(Path(path))
         if value.get("format") != FORMAT:
-            raise _damaged(path, f"its format must be {FORMAT}; got {value.get('format')!r}")
+            raise _damaged(path, f"its format must be {FORMAT}, not {value.get('format')!r}")
         if value.get("key") not in KEYS:
             raise _damaged(
-                path, f"its key must be one of {', '.join(KEYS)}; got {value.get('key')!r}"
+                path, f"its key must be one of {', '.join(KEYS)}, not {value.get('key')!r}"
             )
         rows, genes = value.get("rows"), value.get("genes")
         if not isinstance(rows, dict) or not rows:
@@ -73,7 +73,7 @@ class Table:
         if genes is not None and not (
             isinstance(genes, list) and all(isinstance(name, str) for name in genes)
         ):
-            raise _damaged(path, f"its genes must be a list of names; got {genes!r}")
+            raise _damaged(path, f"its genes must be a list of names, not {genes!r}")
         return cls(Path(path), value["key"], rows, tuple(genes) if genes else None)
 
     def row(self, genes: Mapping[str, Option], fingerprint: str) -> Row:
@@ -92,12 +92,10 @@ class Table:
             )
         where = f"row {name!r}"
         if not isinstance(row, dict):
-            raise _damaged(self.path, f"{where} must be an object; got {row!r}")
+            raise _damaged(self.path, f"{where} must be an object, not {row!r}")
         accuracy = _number(self.path, row, where, "accuracy")
         if accuracy is None or accuracy > 1:
-            raise _damaged(
-                self.path, f"{where} must have an accuracy; got {accuracy}; allowed: 0..1"
-            )
+            raise _damaged(self.path, f"{where} must have an accuracy of 0..1, not {accuracy}")
         multiply_adds = _number(self.path, row, where, "multiply_adds")
         parameters = _number(self.path, row, where, "parameters")
         return Row(
@@ -130,7 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(value, dict):
-        raise _damaged(path, f"it must be an object; got {type(value).__name__}")
+        raise _damaged(path, f"it must be an object, not {type(value).__name__}")
     return value
 
 
@@ -139,11 +137,14 @@ def _number(path: Path, row: Mapping[str, Any], where: str, name: str) -> float 
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _damaged(path, f"{where}, {name}: must be a number; got {value!r}")
+        raise _damaged(path, f"{where}, {name}: must be a number, not {value!r}")
     if not math.isfinite(value) or value < 0:
-        raise _damaged(path, f"{where}, {name}: is out of range; got {value}; allowed from 0 on")
+        raise _damaged(path, f"{where}, {name}: must be 0 or more, not {value}")
     return value
 
 
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"evaluation.path: {path} is not a table that can be read; {what}")
+    return DataError(
+        f"evaluation.path: must be a table that can be read; got {path}: {what}; allowed: "
+        f'{{"format": {FORMAT}, "key": "genes", "rows": {{"2/0.5": {{"accuracy": 0.91}}}}}}'
+    )

@@ -13,10 +13,10 @@ DATA_SETS = ("digits", "arrays", "folder")
 class DataSettings:
     """Which images. `path` is a file for `arrays`, a folder of class folders for `folder`.
 
-    Shares are of all images. `height`, `width` and `channels` null are those the images have;
-    images that differ are resized and cut to them. `on_damaged` says what becomes of a file that
-    cannot be read: `fail` or `skip`. A set of more than `memory_gb` is streamed from `workers`
-    processes (0: one a core, at most four) rather than kept in memory.
+    Shares are of all images. Of a `folder`, `height`, `width` and `channels` null are those the
+    images have; images that differ are resized and cut to them. `on_damaged` says what becomes of a
+    file that cannot be read: `fail` or `skip`. A set of more than `memory_gb` is streamed from
+    `workers` processes (0: one a core, at most four) rather than kept in memory.
     """
 
     name: str = "digits"
@@ -44,6 +44,15 @@ class DataSettings:
             raise fail("data.path", "data=arrays reads a file", self.path, "data.path=images.npz")
         if self.name == "folder" and not self.path:
             raise fail("data.path", "data=folder reads a folder", self.path, "data.path=images")
+        for name in ("height", "width", "channels"):
+            value = getattr(self, name)
+            if self.name != "folder" and value is not None:
+                raise fail(
+                    f"data.{name}",
+                    f"images of data={self.name} are taken as they are",
+                    value,
+                    "null, or data=folder, which brings images of different sizes to one",
+                )
         at_least("data.height", self.height, 1)
         at_least("data.width", self.width, 1)
         if (self.height is None) != (self.width is None):

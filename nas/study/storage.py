@@ -21,6 +21,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL
 
 from nas.architecture import Architecture
 from nas.errors import StudyError, nearest
@@ -270,9 +271,12 @@ def _seconds(time: datetime | None) -> float | None:
 
 
 def _storage(path: Path) -> RDBStorage:
+    # Quoted: '?' and '%20' mean something in a URL; braces do to Optuna, which formats it.
+    address = URL.create("sqlite", database=str(path.resolve())).render_as_string()
     # A reader (nas status, a copy for backup) may hold the file for a moment: wait, do not fail.
     return RDBStorage(
-        f"sqlite:///{path.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
+        address.replace("{", "{{").replace("}", "}}"),
+        engine_kwargs={"connect_args": {"timeout": 60}},
     )
 
 

@@ -130,7 +130,7 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
         "latency_ms": latency.ms if latency else None,
         "latency_low": latency.low if latency else None,
         "latency_high": latency.high if latency else None,
-        "latency_ratio": latency.ratio if latency else None,
+        "latency_ratio": latency.ratio if latency and latency.reference else None,
         "multiply_adds": costs.multiply_adds if costs else None,
         "parameters": costs.parameters if costs else None,
         "memory_access": costs.memory_access if costs else None,

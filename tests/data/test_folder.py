@@ -211,8 +211,10 @@ def test_settings_that_cannot_be_are_refused():
 
     for given, key in (
         ({"name": "folder"}, "data.path"),
-        ({"height": 8}, "data.width"),
-        ({"channels": 2}, "data.channels"),
+        ({"name": "folder", "path": "x", "height": 8}, "data.width"),
+        ({"name": "folder", "path": "x", "channels": 2}, "data.channels"),
+        ({"height": 8, "width": 8}, "data.height: images of data=digits are taken as they are"),
+        ({"name": "arrays", "path": "x", "channels": 1}, "data.channels: images of data=arrays"),
         ({"on_damaged": "ignore"}, "data.on_damaged"),
         ({"workers": -1}, "data.workers"),
         ({"memory_gb": -1.0}, "data.memory_gb"),

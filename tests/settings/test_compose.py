@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from nas.errors import SettingsError
 from nas.settings import (
     EVALUATIONS,
+    EXECUTIONS,
     OBJECTIVES,
     RUNTIMES,
     SAMPLERS,
@@ -60,6 +61,7 @@ def test_settings_come_back_frozen() -> None:
         ("objective", OBJECTIVES),
         ("evaluation", EVALUATIONS),
         ("sampler", SAMPLERS),
+        ("execution", EXECUTIONS),
     ],
 )
 def test_every_known_name_has_its_option_file_and_no_other(
@@ -83,7 +85,8 @@ def test_every_option_that_ships_composes() -> None:
 def test_every_value_can_be_overridden() -> None:
     other = {
         "space.name": "mobilenext", "space.source": "mine.py:Space", "space.kinds": ["shuffle_v2"],
-        "space.start_from": ["mobilenext_x1_0"], "data.name": "arrays", "data.path": "a.npz",
+        "space.start_from": ["mobilenext_x1_0"], "data.name": "folder", "data.path": "images",
+        "data.height": 3, "data.width": 3, "data.channels": 3, "evaluation.seconds": 0.125,
         "target.runtime": "eager", "target.device": "cpu", "target.memory_format": "channels_last",
         "target.dtype": "bfloat16", "target.host": "board", "target.ssh_options": ["-p", "2222"],
         "target.python": "python3.11", "target.command": ["measure"], "target.table": "t.json",
@@ -94,6 +97,7 @@ def test_every_value_can_be_overridden() -> None:
         "training.memory_format": "contiguous", "training.init": "w.safetensors",
         "sampler.name": "gp", "study.name": "mine",
         "study.folder": "elsewhere", "tracking.uri": "sqlite:////tmp/a.db",
+        "execution.name": "processes",
     }  # fmt: skip
     for number, key in enumerate(("groups", "depths", "kernel_sizes", "resolutions")):
         other[f"space.{key}"] = [number + 1]

@@ -209,3 +209,15 @@ def test_a_candidate_that_climbed_rungs_shows_each_of_them_in_its_run():
 def test_the_best_had_the_whole_budget():
     lower = replace(outcome(accuracy=0.99), evaluation=replace(evaluation(0.99), rung=0))
     assert [r.number for r in best_of([record(0, lower), record(1, outcome())])] == [1]
+
+
+def test_what_a_table_does_not_tell_is_no_metric():
+    known = outcome()
+    told = replace(
+        known,
+        costs=replace(known.costs, memory_access=None),
+        latency=replace(known.latency, reference=""),
+    )
+    metrics = trial_row(study_info(), TrialState(record(0, told), "FINISHED")).metrics
+    assert metrics.keys().isdisjoint({"memory_access", "latency_ratio"})
+    assert "latency_ms" in metrics

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -28,6 +29,16 @@ def test_a_folder_that_a_uri_cannot_hold_is_refused(folder):
         TrackingError, match=r"tracking, .*: the folder .* must be .*; got .* in it"
     ):
         store.connect(store.resolve(None, Path(folder)), Path(folder))
+
+
+@pytest.mark.parametrize("name", ["a#b", "100%", "{x}"])
+def test_any_other_folder_holds_a_store(runs, name):
+    folder = runs.rename(runs.with_name(name))
+    store.connect(store.resolve(None, folder), folder).create_experiment("mine")
+    with contextlib.closing(sqlite3.connect(folder / store.DATABASE)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM experiments")]
+    assert "mine" in names
+    assert [path.name for path in folder.parent.iterdir()] == [name]
 
 
 def test_a_damaged_database_is_refused_at_once_and_left_as_it_is(tmp_path):
