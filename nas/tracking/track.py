@@ -78,7 +78,8 @@ def track(
         nearest=nearest_of(past),
         message=message,
     )
-    wrote = [mirror.write(study_row(state, address=mirror.address))]
+    # Trials hang under the study's own run; one that is there is written once, with all addresses.
+    wrote = [mirror.parent is None and mirror.write(study_row(state, address=mirror.address))]
     for record in past:
         trial = TrialState(record, settled(record, unfinished=unfinished), create=ended(record))
         wrote.append(mirror.write(trial_row(study, trial)))
