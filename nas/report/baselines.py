@@ -118,7 +118,7 @@ def _misled(story: Story) -> list[str]:
     limits = "every counted limit" if counted else "the count (there is no counted limit)"
     return [
         f"Of {len(within)} measured candidates within {limits}, {slow} were over the latency "
-        "limit: a search by multiply-adds alone would have taken them for good."
+        "limit" + (": a search by counts alone would have taken them for good." if slow else ".")
     ]
 
 

@@ -26,7 +26,7 @@ def concluded(
             return None, ()
         from nas.report.write import write_report
 
-        return write_report(storage.path).page, ()
+        return write_report(storage.path, ended=True).page, ()
     except Exception as error:
         # The study is whole and its winners are about to be shown; the report can be made again.
         again = f"nas report {storage.name} tries again"

@@ -126,8 +126,9 @@ def _whole(record: TrialRecord) -> bool:
     return evaluation is not None and evaluation.whole
 
 
-def read_story(path: Path) -> Story:
-    """The story of the study in the folder `path`.
+def read_story(path: Path, *, ended: bool = False) -> Story:
+    """The story of the study in the folder `path`; one that `ended` is told as such by its own
+    driver, which still holds it.
 
     Raises:
         StudyError: no such study (the nearest names), or it is damaged or a newer version's.
@@ -139,7 +140,7 @@ def read_story(path: Path) -> Story:
         written = storage.get("nas.reference")
         reference = Outcome.from_json(written) if written else None
         genes = {name: tuple(options) for name, options in storage.get("nas.genes") or ()}
-        holder = driver(path)
+        holder = "" if ended else driver(path)
         finished = counted(list(records)).evaluated >= settings.study.trials
         end = storage.get("nas.end") or {}
         images = int(storage.get("nas.validation_images") or 0)

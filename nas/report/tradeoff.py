@@ -13,6 +13,9 @@ from nas.report.words import COLUMNS, accuracy_of, hover, name_of, record_row, r
 
 Value = Callable[[Outcome], float]
 
+FAR = 2.0
+"""A limit further away than so many times the last point would press all points together."""
+
 
 def accuracy_latency(story: Story) -> Chart:
     """Accuracy against latency: intervals, front, limit, reference network."""
@@ -119,11 +122,14 @@ def _against(
         points("winner", "winner", winners),
         *_reference(story, value, known, span),
     ]
-    marks = [Mark("x", story.bounds[bound], "limit")] if bound in story.bounds else []
+    limit = story.bounds.get(bound)
+    reach = FAR * max((float(x) for one in series for x in one.x), default=0.0)
+    marks = [Mark("x", limit, "limit")] if limit is not None and limit <= reach else []
+    far = f" The limit, {limit:g}, is beyond the figure." if limit is not None and not marks else ""
     return Chart(
         key=key,
         title=title,
-        says=_says(story, feasible, on_front, spans=span is not None),
+        says=_says(story, feasible, on_front, spans=span is not None) + far,
         alt=f"{title}: {len(feasible)} feasible and {len(infeasible)} infeasible candidates, "
         f"{len(on_front)} of them on the front; the numbers are in the table below.",
         x=axis,

@@ -23,14 +23,16 @@ class Written:
     figures: tuple[Path, ...]
 
 
-def write_report(study: Path, *, to: Path | None = None) -> Written:
+def write_report(study: Path, *, to: Path | None = None, ended: bool = False) -> Written:
     """Write the report of the study in the folder `study` into `to` (its own folder report/).
+
+    `ended` is for the process that ran it: it has ended, though that process still holds it.
 
     Raises:
         StudyError: no such study (the nearest names), or it is damaged or a newer version's.
         OSError: the folder cannot be written.
     """
-    story = read_story(study)
+    story = read_story(study, ended=ended)
     charts = charts_of(story)
     stills = _stills(charts)
     whole = to / PAGE.name if to else study / PAGE

@@ -227,8 +227,17 @@ def test_a_study_that_is_being_run_says_so(tmp_path: Path) -> None:
     lock.acquire()
     try:
         assert "The study is being run" in of(path).text
+        # Its own process, at the end, holds it too.
+        ended = Page(write_report(path, ended=True).page.read_text()).text
+        assert "The study is being run" not in ended
     finally:
         lock.release()
+
+
+def test_a_limit_that_is_far_away_is_told_and_not_drawn(tmp_path: Path) -> None:
+    one = chart(read_story(study(tmp_path / "wide", ms=50, proposals=10)), "accuracy-latency")
+    assert one.marks == ()
+    assert one.says.endswith("The limit, 50, is beyond the figure.")
 
 
 def test_a_log_cut_off_by_a_kill_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
