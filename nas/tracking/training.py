@@ -16,10 +16,11 @@ from nas.tracking.calls import batches, experiment_named, run_pages, write_datas
 from nas.tracking.origin import origin
 from nas.tracking.rows import epoch_points
 from nas.tracking.writer import Writer
-from nas.trained import TrainedNetwork
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    from nas.trained import TrainedNetwork
 
 FINISH_SECONDS = 30.0
 STEP = "epoch/accuracy"
