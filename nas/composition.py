@@ -29,13 +29,17 @@ UNMEASURED_MS = 1000.0
 
 @dataclass(frozen=True)
 class Facts:
-    """What the data say: input size, classes, hash, number of validation images, chance."""
+    """What the data say: input size, classes, hash, number of validation images, chance.
+
+    `kept` says whether images are in memory or streamed, and why; empty for a table.
+    """
 
     name: str
     hash: str
     input: tuple[int, int, int]
     classes: int
     validation_images: int
+    kept: str = ""
 
     @property
     def chance(self) -> float:
@@ -129,7 +133,8 @@ def _trained(settings: Settings) -> Facts:
 
     resolve_training(settings.training)  # a device that is not there is told at once
     data = load(settings.data)
-    return Facts(data.name, data.hash, data.input, data.classes, len(data.validation))
+    images = len(data.validation)
+    return Facts(data.name, data.hash, data.input, data.classes, images, data.kept)
 
 
 def _resolved(settings: Settings, reference: Architecture) -> dict[str, Any]:

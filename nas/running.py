@@ -58,6 +58,8 @@ def run(
         past = storage.records()
         info = info_of(parts, storage, command=command, resumed=bool(past))
         _tell_all(told, lambda one: one.started(info, past))
+        if parts.facts.kept:
+            log.note(f"images of {parts.facts.name}: {parts.facts.kept}")
         planned, workers = workers_of(parts, stop=signals.stop)
         stack.callback(workers.close)
         stopped = Stopped("error", "", Counts())

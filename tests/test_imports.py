@@ -67,6 +67,7 @@ ONLY_IN = {
     "optuna": ("nas.samplers", "nas.study"),
     "mlflow": ("nas.tracking",),
     "thop": ("nas.costs",),
+    "datasets": ("nas.data",),
     "hydra": ("nas.settings",),
     "omegaconf": ("nas.settings",),
     "rich": ("nas.tables", "nas.final_table", "nas.display", "nas.terminal", "nas.commands"),
@@ -190,7 +191,7 @@ def test_everything_imported_is_declared_as_a_dependency() -> None:
         re.split(r"[^A-Za-z0-9_-]", line)[0].lower().replace("-", "_")
         for line in project()["project"]["dependencies"]
     }
-    optional = {"openvino", "distributed", "dask", "ray"}
+    optional = {"datasets", "openvino", "distributed", "dask", "ray"}
     for module, path in MODULES.items():
         for other in imported(path):
             top = other.split(".")[0]

@@ -13,6 +13,7 @@ from nas.data.dataset import DataSet, Split
 from nas.data.digits import load_digits
 from nas.data.files import Files, read
 from nas.data.folder import load_folder
+from nas.data.hub import load_hub
 from nas.settings import DataSettings
 
 __all__ = ["DataSet", "Split", "batches", "load"]
@@ -21,6 +22,7 @@ SOURCES: dict[str, Callable[[DataSettings], DataSet]] = {
     "digits": lambda settings: load_digits(),
     "arrays": load_arrays,
     "folder": load_folder,
+    "hub": load_hub,
 }
 
 
@@ -30,15 +32,13 @@ def load(settings: DataSettings) -> DataSet:
     Raises:
         DataError: it is missing, damaged or not a set of labelled images.
     """
-    stamp = None
-    if settings.path is not None and Path(settings.path).exists():
-        status = Path(settings.path).stat()
-        stamp = (status.st_mtime_ns, status.st_size)
-    return _load(settings, stamp)
+    given = (settings.path, settings.labels, settings.files)
+    found = [Path(name).stat() for name in given if name is not None and Path(name).exists()]
+    return _load(settings, tuple((one.st_mtime_ns, one.st_size) for one in found))
 
 
 @lru_cache(maxsize=2)
-def _load(settings: DataSettings, stamp: tuple[int, int] | None) -> DataSet:
+def _load(settings: DataSettings, stamps: tuple[tuple[int, int], ...]) -> DataSet:
     return SOURCES[settings.name](settings)
 
 

@@ -1,4 +1,4 @@
-"""A data set in one .npz file: `images` and `labels`, and if wanted `class_names`."""
+"""A data set in one .npz file, or a pair of .npy files: `images`, `labels`, if wanted names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load_arrays(settings: DataSettings) -> DataSet:
         DataError: the file is missing or damaged, or its arrays are not images with labels.
     """
     path = Path(str(settings.path))
-    arrays = _read(path)
+    arrays = _read_pair(path, settings) if path.suffix == ".npy" else _read(path)
     images = _check_images(path, arrays["images"])
     labels = _check_labels(path, arrays["labels"], len(images))
     class_names = _check_classes(path, labels, arrays.get("class_names"))
@@ -34,6 +34,36 @@ def load_arrays(settings: DataSettings) -> DataSet:
         class_names=class_names,
         indices=split(f"data {path}", labels=labels, sizes=sizes, seed=settings.seed),
     )
+
+
+def _read_pair(path: Path, settings: DataSettings) -> dict[str, np.ndarray]:
+    """Images of one .npy file, labels of another: `data.labels`, else labels.npy beside it."""
+    labels = Path(settings.labels) if settings.labels else path.with_name("labels.npy")
+    return {
+        "images": _read_one("data.path", path),
+        "labels": _read_one("data.labels", labels),
+    }
+
+
+def _read_one(where: str, path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise DataError(
+            f"{where}: no such file; got {str(path)!r}; allowed: a file of numpy.save, images as "
+            "data.path and labels as data.labels"
+        )
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{where}: {path} cannot be read as .npy, it is damaged or something else ({error}); "
+            "allowed: a file of numpy.save without objects"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(
+            f"{where}: must hold a single array; got the archive {path}; allowed: a file of "
+            "numpy.save, or an archive named *.npz as data.path"
+        )
+    return array
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

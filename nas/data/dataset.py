@@ -35,7 +35,8 @@ class DataSet:
     """A data set split into training, validation and test images.
 
     `hash` is 16 hex digits over images, labels and split: equal exactly when training would see
-    the same. `mean` and `std` are per channel, of the training images, on the scale 0..1.
+    the same. `mean` and `std` are per channel, of the training images, on the scale 0..1. `kept`
+    says whether they are in memory or streamed, and why.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DataSet:
     train: Split
     validation: Split
     test: Split
+    kept: str = "kept in memory"
 
 
 Indices = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,11 +22,18 @@ log = logging.getLogger(__name__)
 MODES = {1: "L", 3: "RGB"}
 
 
+class Row(Protocol):
+    """An encoded image that is no file of its own; its text names it in messages."""
+
+    def read(self) -> bytes:
+        """The bytes of the file that it would be."""
+
+
 @dataclass(frozen=True)
 class Files:
     """Image files, each of which becomes `channels` x `height` x `width` pixels."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[Path | Row, ...]
     channels: int
     height: int
     width: int
@@ -40,7 +49,12 @@ def workers_of(setting: int) -> int:
     return setting or min(4, len(os.sched_getaffinity(0)))
 
 
-def decode(path: Path, *, channels: int, height: int, width: int) -> np.ndarray:
+def opened(path: Path | Row) -> Image.Image:
+    """The image, of which no more than the header is read yet; to be closed."""
+    return Image.open(path if isinstance(path, Path) else io.BytesIO(path.read()))
+
+
+def decode(path: Path | Row, *, channels: int, height: int, width: int) -> np.ndarray:
     """One image, resized to cover height x width and cut to it around the middle.
 
     Shape:
@@ -50,8 +64,8 @@ def decode(path: Path, *, channels: int, height: int, width: int) -> np.ndarray:
         DataError: the file is damaged or no image.
     """
     try:
-        with Image.open(path) as opened:
-            image = opened.convert(MODES[channels])
+        with opened(path) as file:
+            image = file.convert(MODES[channels])
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         # Pillow raises SyntaxError for some broken PNG files.
         raise DataError(

@@ -144,3 +144,29 @@ def test_pickled_objects_are_not_opened(tmp_path):
     labels = np.array([object()] * 30)
     with pytest.raises(DataError, match="damaged or something else"):
         load(settings_of(tmp_path, images=images_of(), labels=labels))
+
+
+def pair(folder, images, labels, name="labels.npy"):
+    np.save(folder / "images.npy", images)
+    np.save(folder / name, labels)
+    return DataSettings(name="arrays", path=str(folder / "images.npy"))
+
+
+def test_a_pair_of_npy_files_is_the_same_set_as_their_archive(tmp_path):
+    images, labels = images_of(), labels_of()
+    whole = load(settings_of(tmp_path, images=images, labels=labels))
+    assert load(pair(tmp_path, images, labels)).hash == whole.hash
+    settings = pair(tmp_path, images, labels, name="classes.npy")
+    named = DataSettings(name="arrays", path=settings.path, labels=str(tmp_path / "classes.npy"))
+    assert load(named).hash == whole.hash
+
+
+def test_half_a_pair_or_a_damaged_one_is_told(tmp_path):
+    settings = pair(tmp_path, images_of(), labels_of(), name="other.npy")
+    with pytest.raises(
+        DataError, match=r"^data\.labels: no such file; got '.*labels\.npy'; allowed"
+    ):
+        load(settings)
+    (tmp_path / "labels.npy").write_bytes((tmp_path / "other.npy").read_bytes()[:90])
+    with pytest.raises(DataError, match=r"^data\.labels: .*labels\.npy cannot be read as \.npy"):
+        load(settings)

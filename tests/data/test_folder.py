@@ -119,7 +119,7 @@ def test_a_streamed_set_gives_the_images_of_one_in_memory(tmp_path):
 
 def test_which_of_memory_and_stream_was_chosen_and_why_is_logged(tmp_path, caplog):
     settings = class_folders(tmp_path)
-    with caplog.at_level(logging.INFO, "nas.data.folder"):
+    with caplog.at_level(logging.INFO, "nas.data.decoded"):
         load(settings)
         load(replace(settings, memory_gb=0))
     assert "kept in memory" in caplog.messages[0]

@@ -87,6 +87,7 @@ def test_every_value_can_be_overridden() -> None:
         "space.name": "mobilenext", "space.source": "mine.py:Space", "space.kinds": ["shuffle_v2"],
         "space.start_from": ["mobilenext_x1_0"], "data.name": "folder", "data.path": "images",
         "data.height": 3, "data.width": 3, "data.channels": 3, "evaluation.seconds": 0.125,
+        "data.labels": "l.npy", "data.files": "photos", "data.subset": "plain",
         "target.runtime": "eager", "target.device": "cpu", "target.memory_format": "channels_last",
         "target.dtype": "bfloat16", "target.host": "board", "target.ssh_options": ["-p", "2222"],
         "target.python": "python3.11", "target.command": ["measure"], "target.table": "t.json",
