@@ -11,6 +11,7 @@
     ├── TrainingError                     a candidate's training failed (NaN loss)
     │   └── MemoryRanOutError             for want of memory; tried once more
     ├── StudyError                        a study that cannot be created, resumed or found
+    │   └── SpaceExhaustedError           nothing is left that could be proposed
     ├── TrackingError                     the MLflow store cannot be used
     └── ExportError                       an exported file is missing, damaged, or says otherwise
 
@@ -66,6 +67,10 @@ class MemoryRanOutError(TrainingError):
 
 class StudyError(NasError):
     """A study cannot be created, found, resumed or written."""
+
+
+class SpaceExhaustedError(StudyError):
+    """Nothing is left to propose: every network within the limits was, or none can be found."""
 
 
 class TrackingError(NasError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 
 def dominates(a: Sequence[float], b: Sequence[float], directions: Sequence[str]) -> bool:
@@ -44,21 +45,33 @@ def _plane_front(points: Sequence[Sequence[float]], directions: Sequence[str]) -
 
 
 def hypervolume(
-    points: Sequence[tuple[float, float]],
-    directions: Sequence[str],
-    worst: tuple[float, float],
+    points: Sequence[Sequence[float]], directions: Sequence[str], worst: Sequence[float]
 ) -> float:
-    """The area between the front of these points and `worst`; points beyond `worst` add nothing.
+    """The volume between the points and `worst`; what lies beyond `worst` adds nothing.
 
-    Units:
-        the product of the units of the two values.
+    Slab by slab along the last objective: quick for two and three of them.
     """
-    a, b = (1 if d == "maximize" else -1 for d in directions)
-    turned = [(a * (x - worst[0]), b * (y - worst[1])) for x, y in points]
-    inside = [point for point in turned if min(point) > 0]
-    area, height = 0.0, 0.0
-    for x, y in sorted(inside, reverse=True):
-        if y > height:
-            area += x * (y - height)
-            height = y
-    return area
+    signs = [1 if d == "minimize" else -1 for d in directions]
+    corner = [s * x for s, x in zip(signs, worst, strict=True)]
+    inside = [[s * x for s, x in zip(signs, point, strict=True)] for point in points]
+    inside = [p for p in inside if all(x < w for x, w in zip(p, corner, strict=True))]
+    return _volume(inside, corner)
+
+
+def _volume(points: list[list[float]], worst: list[float]) -> float:
+    if not points:
+        return 0.0
+    if len(worst) == 1:
+        return worst[0] - min(point[0] for point in points)
+    if len(worst) == 2:
+        volume, reached = 0.0, worst[0]
+        for first, second in sorted(points, key=lambda p: (p[1], p[0])):
+            if first < reached:
+                volume += (reached - first) * (worst[1] - second)
+                reached = first
+        return volume
+    edges = [*sorted({point[-1] for point in points}), worst[-1]]
+    return sum(
+        (above - below) * _volume([p[:-1] for p in points if p[-1] <= below], worst[:-1])
+        for below, above in pairwise(edges)
+    )

@@ -26,6 +26,7 @@ from nas.status import counted
 from nas.study.best import BestKeeper
 from nas.study.budget import Budget, Stopped
 from nas.study.candidates import Examiner
+from nas.study.foreknown import COUNTED, known_of
 from nas.study.ladder import Ladder
 from nas.study.log import EventLog
 from nas.study.loop import StudyLoop
@@ -175,6 +176,12 @@ def _loop(
             seed=settings.study.seed,
             start=parts.start,
             past=storage.trials,
+            known=known_of(
+                parts.space,
+                examiner.count,
+                parts.objective,
+                most=None if parts.table else COUNTED,
+            ),
         ),
         examiner,
         chance=parts.facts.chance,

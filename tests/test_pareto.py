@@ -39,3 +39,17 @@ def test_the_hypervolume_is_the_number_of_unit_squares_that_some_point_beats(see
         any(px <= x and py >= y for px, py in points) for x in range(10) for y in range(3, 13)
     )
     assert hypervolume(points, ("minimize", "maximize"), (10.0, 2.0)) == squares
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_the_volume_is_optunas(objectives):
+    import numpy as np
+    from optuna._hypervolume import compute_hypervolume
+
+    points = np.random.default_rng(objectives).random((15, objectives))
+    worst = np.full(objectives, 0.8)
+    inside = points[(points < worst).all(axis=1)]
+    found = hypervolume(points.tolist(), ["minimize"] * objectives, worst.tolist())
+    assert found == pytest.approx(compute_hypervolume(inside, worst))
+    up = hypervolume((-points).tolist(), ["maximize"] * objectives, (-worst).tolist())
+    assert up == pytest.approx(found)

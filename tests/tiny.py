@@ -13,6 +13,7 @@ from nas.settings import EvaluationSettings, SamplerSettings
 from nas.space import Gene, Genes, Option, SearchSpace
 from nas.study.budget import Budget, Stopped
 from nas.study.candidates import Examiner
+from nas.study.foreknown import known_of
 from nas.study.ladder import Ladder
 from nas.study.loop import StudyLoop
 from nas.study.proposals import Proposer
@@ -125,6 +126,7 @@ def run(
         sampler=SamplerSettings(name=sampler, startup_trials=5, population=6),
         seed=seed,
         past=storage.trials,
+        known=known_of(space, lambda a, g: Costs(size(a), size(a), 0), objective),
     )
     loop = StudyLoop(
         storage,

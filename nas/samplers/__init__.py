@@ -7,24 +7,34 @@ proposed without.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
+from collections.abc import Mapping
 
+from optuna.distributions import CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 
+from nas.samplers.known import Known
+from nas.samplers.mutation import MutationSampler
 from nas.samplers.quasi_random import QuasiRandomSampler
+from nas.samplers.seeds import seed_of
 from nas.settings import SamplerSettings
 
-
-def seed_of(*parts: object) -> int:
-    """A seed of 32 bits that depends on every part, equal in every process."""
-    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "big")
+__all__ = ["make", "seed_of"]
 
 
-def make(settings: SamplerSettings, *, seed: int, number: int, genes: int) -> BaseSampler:
-    """The sampler that proposes trial `number`, of so many genes, of a study with this seed."""
+def make(
+    settings: SamplerSettings,
+    *,
+    seed: int,
+    number: int,
+    genes: Mapping[str, CategoricalDistribution],
+    known: Known | None = None,
+) -> BaseSampler:
+    """The sampler that proposes trial `number`, of these genes, of a study with this seed.
+
+    `known` is what can be said of a candidate beforehand, for the samplers that ask.
+    """
     drawn = seed_of(seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -32,7 +42,19 @@ def make(settings: SamplerSettings, *, seed: int, number: int, genes: int) -> Ba
             case "random":
                 return RandomSampler(seed=drawn)
             case "qmc":
-                return QuasiRandomSampler(seed=seed, number=number, genes=genes)
+                return QuasiRandomSampler(seed=seed, number=number, genes=len(genes))
+            case "mutation":
+                return MutationSampler(search_space=genes, seed=drawn)
+            case "hamming_gp":
+                # Imports scipy: only here.
+                from nas.samplers.hamming_gp import HammingGPSampler
+
+                return HammingGPSampler(
+                    search_space=genes,
+                    n_startup_trials=settings.startup_trials,
+                    known=known,
+                    seed=drawn,
+                )
             case "nsga2":
                 return NSGAIISampler(population_size=settings.population, seed=drawn)
             case "nsga3":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nas.settings.checks import at_least, fail, one_of
 
 EXECUTIONS = ("auto", "serial", "processes")
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random")
+SAMPLERS = ("hamming_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "mutation", "random")
 
 
 @dataclass(frozen=True)

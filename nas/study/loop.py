@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 
 from optuna.trial import TrialState
 
+from nas.errors import SpaceExhaustedError
 from nas.events import Counts, Listener, Stage
 from nas.execution import StoppedError
 from nas.outcome import EpochResult, Outcome, TrialRecord
@@ -91,6 +92,7 @@ class StudyLoop:
         # Trials under way: found running, ready to be trained, being trained, and those whose
         # network is one of these.
         self._found: deque[TrialRecord] = deque()
+        self._exhausted = ""
         self._ready: deque[tuple[TrialRecord, Candidate]] = deque()
         self._training: dict[Future[Outcome], TrialRecord] = {}
         self._twins: list[TrialRecord] = []
@@ -150,7 +152,10 @@ class StudyLoop:
                 return None
             ended = self._ended(budget)
             if ended is None:
-                self._look(self._propose())
+                try:
+                    self._look(self._propose())
+                except SpaceExhaustedError as error:
+                    self._exhausted = str(error)
                 return None
             if not (self._training or self._ready):
                 return ended
@@ -202,6 +207,8 @@ class StudyLoop:
                 f"{budget.trials} could be evaluated: the limits may be too tight",
                 self.counts,
             )
+        if self._exhausted:
+            return Stopped("exhausted", self._exhausted, self.counts)
         if len(self._distinct) >= self._space.size:
             return Stopped(
                 "exhausted",

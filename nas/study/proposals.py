@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas import samplers
 from nas.objective import Direction
+from nas.samplers.known import Known
 from nas.settings import SamplerSettings
 from nas.space import Gene, Genes
 
@@ -68,10 +69,12 @@ class Proposer:
         seed: int,
         start: Sequence[Genes] = (),
         past: Iterable[FrozenTrial] = (),
+        known: Known | None = None,
     ) -> None:
         self._distributions = distributions(genes)
         self._settings = sampler
         self._seed = seed
+        self._known = known
         self._start = list(start)
         self._count = 0
         with quiet():
@@ -83,7 +86,11 @@ class Proposer:
 
     def _sampler(self, seed: int, number: int) -> BaseSampler:
         return samplers.make(
-            self._settings, seed=seed, number=number, genes=len(self._distributions)
+            self._settings,
+            seed=seed,
+            number=number,
+            genes=self._distributions,
+            known=self._known,
         )
 
     def _add(self, trial: FrozenTrial) -> None:

@@ -67,6 +67,9 @@ def nas(*words: str) -> None:
         pytest.param(
             "nsga2", ("execution=processes", "execution.workers=1"), marks=pytest.mark.slow
         ),
+        pytest.param("hamming_gp", (), marks=pytest.mark.slow),
+        pytest.param("hamming_gp", PARETO, marks=pytest.mark.slow),
+        pytest.param("mutation", PARETO, marks=pytest.mark.slow),
     ],
 )
 def test_a_study_killed_at_ten_points_has_the_trials_of_one_that_was_not(

@@ -31,6 +31,9 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
     [
         ("tpe", CONSTRAINED),
         ("nsga2", CONSTRAINED),
+        ("hamming_gp", CONSTRAINED),
+        ("hamming_gp", PARETO),
+        ("mutation", PARETO),
         pytest.param("random", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga3", PARETO, marks=pytest.mark.slow),
         pytest.param("qmc", CONSTRAINED, marks=pytest.mark.slow),

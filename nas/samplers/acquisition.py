@@ -1,0 +1,160 @@
+"""How much each candidate is expected to add to what a study has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from nas.samplers.history import Array, Codes, Coding, History
+from nas.samplers.improvement import expected_shortfall, expected_volume, nondominated
+from nas.samplers.known import Known, KnownCodes
+from nas.samplers.surrogate import Surrogate, fit, observe, rank_scores
+
+OBSERVED = 1000
+"""The surrogates see at most so many trials: the best half of them and the newest. Their time grows
+with the square of this number, and its cube once a proposal."""
+
+MARGIN = 0.1
+"""The worst point lies beyond the worst cost seen by this share of the costs' range, so that the
+ends of the front count (as in BoTorch)."""
+
+FARTHEST = 3.0
+"""Violations are cut here, at a factor of e^3 of the limit: nothing is learned from how far beyond
+a candidate was."""
+
+
+class Acquisition:
+    """Expected improvement of the best value, or of the front's volume, times the odds that the
+    limits are kept; of nothing but these odds while no trial kept them.
+
+    Learned objectives are rank scores, known ones are taken as they are. The front is made of what
+    the surrogates expect of the trials, pending ones included, so that noise and pending trials
+    need no rules of their own. `start` is the number of random trials at the beginning: a value
+    worse than their median adds nothing to a front, for half of all random draws are better.
+    """
+
+    def __init__(
+        self, past: History, coding: Coding, known: Known, signs: Array, *, start: int
+    ) -> None:
+        self._options = coding.options
+        self._known = KnownCodes(known, coding, signs)
+        told = self._known.values(past.codes)
+        self._learned = [j for j in range(told.shape[1]) if np.isnan(told[:, j]).any()]
+        scores = _scores(past, self._learned)
+        first = np.flatnonzero(past.feasible)[:start]
+        floor = np.median(scores[first], axis=0) if first.size else np.zeros(told.shape[1])
+        kept = _kept(past, scores)
+        past, told, scores = past.of(kept), told[kept], scores[kept]
+        self._centre = _Centre(self._known.features(past.codes))
+        features = self._centre(self._known.features(past.codes))
+        self._limits = self._limits_of(past)
+        shown = past.pending | (past.feasible & np.isfinite(past.values).all(axis=1))
+        self.codes = past.codes[shown]
+        self.values = np.zeros((len(self.codes), told.shape[1]))
+        self._models: dict[int, Surrogate] = {}
+        if past.feasible.any() and shown.any():
+            self.values = told[shown]
+            for j in self._learned:
+                model = self._model_of(past, features, scores[:, j])
+                self._models[j], expected = model, model.predict(past.codes, features)[0]
+                self.values[:, j] = expected[shown]
+            self._worst = self._worst_of(floor)
+            self._front = self.values[nondominated(self.values)]
+
+    @property
+    def best(self) -> Codes:
+        """The candidates worth mutating: the ten best, or the front."""
+        if not len(self.codes):
+            return self.codes
+        if self.values.shape[1] == 1:
+            return self.codes[self.values[:, 0].argsort(kind="stable")[:10]]
+        return self.codes[nondominated(self.values)]
+
+    def __call__(self, codes: Codes) -> Array:
+        """What each candidate is expected to add, -1 where a known limit is broken.
+
+        Shape:
+            codes: (n, genes); returns (n,).
+        """
+        worth = np.ones(len(codes))
+        if len(self.values) and (self._models or not self._learned):
+            worth = self._improvement(codes)
+        if self._limits is not None:
+            mean, deviation = self._limits.predict(codes)
+            worth = worth * ndtr(-mean / deviation)
+        return np.where(self._known.violations(codes) <= 0, worth, -1.0)
+
+    def _improvement(self, codes: Codes) -> Array:
+        means = self._known.values(codes)
+        deviations = np.zeros(means.shape)
+        features = self._centre(self._known.features(codes))
+        for j, model in self._models.items():
+            means[:, j], deviations[:, j] = model.predict(codes, features)
+        if means.shape[1] == 1:
+            return expected_shortfall(self.values.min(), means[:, 0], deviations[:, 0])
+        return expected_volume(means, deviations, front=self._front, worst=self._worst)
+
+    def _model_of(self, past: History, features: Array, scores: Array) -> Surrogate:
+        """The surrogate of one objective; a pending trial has the value expected of it."""
+        seen, shown = past.feasible, past.feasible | past.pending
+        kernel = fit(past.codes[seen], scores[seen], self._options, features=features[seen])
+        model = observe(kernel, past.codes[seen], scores[seen], features=features[seen])
+        if past.pending.any():
+            expected, _ = model.predict(past.codes[shown], features[shown])
+            believed = np.where(seen[shown], scores[shown], expected)
+            model = observe(kernel, past.codes[shown], believed, features=features[shown])
+        return model
+
+    def _worst_of(self, floor: Array) -> Array:
+        worst = self.values.max(axis=0)
+        worst = worst + MARGIN * (worst - self.values.min(axis=0))
+        worst[self._learned] = floor[self._learned]
+        return np.asarray(worst)
+
+    def _limits_of(self, past: History) -> Surrogate | None:
+        """The surrogate of the violation, if limits were broken that are not known beforehand."""
+        foreseen = self._known.violations(past.codes) > 0
+        seen = ~past.pending & ~foreseen
+        violations = np.clip(past.violations[seen], -FARTHEST, FARTHEST)
+        if not (violations > 0).any():
+            return None
+        # Not centred on their ranks: where 0 lies is what matters.
+        scaled = violations / (violations.std() or 1.0)
+        return observe(fit(past.codes[seen], scaled, self._options), past.codes[seen], scaled)
+
+
+class _Centre:
+    """Features to mean 0 and variance 1, by those of the trials."""
+
+    def __init__(self, features: Array) -> None:
+        self._mean = features.mean(axis=0)
+        self._deviation = np.maximum(features.std(axis=0), 1e-9)
+
+    def __call__(self, features: Array) -> Array:
+        return np.asarray((features - self._mean) / self._deviation)
+
+
+def _scores(past: History, learned: Sequence[int]) -> Array:
+    """Rank scores of the learned objectives among the feasible trials, NaN elsewhere."""
+    scores = np.full(past.values.shape, np.nan)
+    if past.feasible.any():
+        for j in learned:
+            scores[past.feasible, j] = rank_scores(past.values[past.feasible, j])
+    return scores
+
+
+def _kept(past: History, scores: Array) -> NDArray[np.int64]:
+    """The trials that the surrogates see, in order: all, or the best half and the newest."""
+    number = len(past.codes)
+    if number <= OBSERVED:
+        return np.arange(number)
+    feasible = np.flatnonzero(past.feasible)
+    values = past.values[feasible]
+    better = nondominated(values) if values.shape[1] > 1 else np.zeros(len(feasible), dtype=bool)
+    order = np.lexsort((np.nan_to_num(scores[feasible]).sum(axis=1), ~better))
+    best = feasible[order[: OBSERVED // 2]]
+    newest = np.setdiff1d(np.arange(number), best)[-(OBSERVED - len(best)) :]
+    return np.sort(np.concatenate((best, newest)))

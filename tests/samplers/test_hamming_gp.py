@@ -1,0 +1,208 @@
+import itertools
+import math
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
+
+from nas.errors import SpaceExhaustedError
+from nas.samplers.hamming_gp import HammingGPSampler
+from nas.samplers.known import Known
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def space_of(*options):
+    return {f"g{i}": CategoricalDistribution(range(n)) for i, n in enumerate(options)}
+
+
+def cost(genes):
+    return float(sum((1 + i) * value for i, value in enumerate(genes.values())))
+
+
+def error(genes):
+    """Falls with cost; a preference of the second gene hides from it."""
+    return math.exp(-cost(genes) / 10) + 0.2 * (genes.get("g1", 0) == 1)
+
+
+def search(space, trials, *, directions=("minimize",), answer=None, seed=0, study=None, **more):
+    """A study of its own sampler; `answer` tells (values, violation or None) of genes."""
+    sampler = HammingGPSampler(search_space=space, n_startup_trials=5, seed=seed, **more)
+    study = study or optuna.create_study(directions=directions)
+    study.sampler = sampler
+    for _ in range(trials):
+        trial = study.ask(fixed_distributions=space)
+        values, violation = (error(trial.params), None) if answer is None else answer(trial.params)
+        if violation is not None:
+            trial.set_constraint("limits", violation)
+        if values is None:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, values)
+    return study
+
+
+def rows(study):
+    return [tuple(trial.params.values()) for trial in study.trials]
+
+
+@pytest.mark.parametrize("directions", [("minimize",), ("minimize", "minimize")])
+def test_no_candidate_is_proposed_twice_and_better_ones_are_found(directions):
+    space = space_of(3, 3, 3, 3, 3)
+
+    def answer(genes):
+        return (error(genes) if len(directions) == 1 else (error(genes), cost(genes))), None
+
+    study = search(space, 40, directions=directions, answer=answer)
+    assert len(set(rows(study))) == 40
+    best = min(t.values[0] for t in study.trials)
+    everything = [dict(zip(space, p, strict=True)) for p in itertools.product(range(3), repeat=5)]
+    # One objective: the optimum. Two: the front is wide, its end among the best four.
+    assert best <= sorted(map(error, everything))[0 if len(directions) == 1 else 3]
+
+
+def test_proposals_depend_on_trials_seed_and_number_alone():
+    space = space_of(3, 4, 3, 2)
+    whole = search(space, 20)
+    parts = search(space, 3)
+    for trials in (4, 6, 7):
+        search(space, trials, study=parts)
+    assert rows(parts) == rows(whole)
+    assert rows(search(space, 20, seed=1)) != rows(whole)
+
+
+def test_known_limits_are_kept_and_known_candidates_left():
+    space = space_of(3, 3, 3, 3)
+    known = Known(
+        identity=lambda genes: (genes["g0"], genes["g1"], genes["g2"]),  # g3 has no effect
+        violation=lambda genes: cost(genes) - 9.5,
+    )
+    study = search(space, 15, known=known)
+    assert all(cost(t.params) <= 9.5 for t in study.trials)
+    assert len({row[:3] for row in rows(study)}) == 15
+
+
+def test_limits_that_are_not_known_are_learned():
+    space = space_of(4, 4, 4, 4)
+
+    def answer(genes):
+        return error(genes), cost(genes) / 15 - 1
+
+    study = search(space, 40, answer=answer)
+    late = [t.constraints["limits"] <= 0 for t in study.trials[20:]]
+    # By chance: half of all combinations cost at most 15, by symmetry around the mean of 15.
+    assert sum(late) >= 16
+
+
+def test_of_few_looked_at_beforehand_the_limits_are_kept_all_the_same():
+    asked = []
+
+    def violation(genes):
+        asked.append(1)
+        return cost(genes) - 15
+
+    space = space_of(4, 4, 4, 4)
+    study = search(space, 12, known=Known(violation=violation))
+    unbounded = len(asked)
+    asked.clear()
+    study = search(space, 12, known=Known(violation=violation, most=10))
+    assert all(cost(t.params) <= 15 for t in study.trials)
+    assert len(asked) < unbounded / 5
+
+
+def test_an_exhausted_space_ends_in_words():
+    space = space_of(2, 2)
+    study = search(space, 4)
+    assert len(set(rows(study))) == 4
+    with pytest.raises(SpaceExhaustedError, match="all 4 combinations"):
+        search(space, 1, study=study)
+
+
+def test_when_all_within_the_known_limits_were_proposed_it_ends_in_words():
+    space = space_of(3, 3)
+    known = Known(violation=lambda genes: cost(genes) - 1.5)  # (0, 0) and (1, 0)
+    study = search(space, 2, known=known)
+    with pytest.raises(SpaceExhaustedError, match="2 candidates were proposed"):
+        search(space, 1, known=known, study=study)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(7,), (1, 1, 9), (2,) * 200],
+    ids=["one gene", "one option", "200 genes"],
+)
+@pytest.mark.parametrize("directions", [("minimize",), ("minimize",) * 3])
+def test_odd_spaces_are_searched(options, directions):
+    space = space_of(*options)
+
+    def answer(genes):
+        return [error(genes), cost(genes), cost(genes) ** 2][: len(directions)], None
+
+    study = search(space, 7, directions=directions, answer=answer)
+    assert len(set(rows(study))) == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda genes: (0.5, 1.0),
+        lambda genes: (0.5, None),
+        lambda genes: (None, None),
+        lambda genes: (math.inf, None),
+        lambda genes: (None if genes["g0"] == 0 else 0.5, 1.0 if genes["g1"] == 0 else -1.0),
+    ],
+    ids=["all infeasible", "all equal", "all failed", "all infinite", "mixed"],
+)
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_odd_answers_are_no_crash(answer, objectives):
+    def told(genes):
+        value, violation = answer(genes)
+        return (None if value is None else [value] * objectives), violation
+
+    study = search(space_of(3, 3, 3), 15, directions=("minimize",) * objectives, answer=told)
+    assert len(set(rows(study))) == 15
+
+
+def test_what_fails_is_avoided():
+    def answer(genes):
+        return (None if genes["g0"] == 0 else error(genes)), None
+
+    study = search(space_of(3, 3, 3, 3, 3, 3), 30, answer=answer)
+    failed = [t.state == TrialState.FAIL for t in study.trials[15:]]
+    # A third of random proposals fails: 5 of 15.
+    assert sum(failed) <= 3
+
+
+def test_open_trials_are_not_proposed_again_and_count_as_expected():
+    space = space_of(4, 4, 4)
+    study = search(space, 10)
+    opened = [study.ask(fixed_distributions=space) for _ in range(8)]
+    proposed = [tuple(trial.params.values()) for trial in opened]
+    assert len({*proposed, *rows(study)[:10]}) == 18
+
+
+def test_genes_are_found_by_themselves_and_other_parameters_are_drawn():
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        gene = trial.suggest_categorical("gene", [1, 1.0, True, "1", None, 2, 3])
+        other = trial.suggest_categorical("other", "abc")
+        return x + (gene == "1") + (other == "b")
+
+    study = optuna.create_study(sampler=HammingGPSampler(seed=1, n_startup_trials=4))
+    study.optimize(objective, n_trials=12)
+    assert len({t.params["x"] for t in study.trials}) == 12
+
+
+def test_beyond_a_thousand_trials_a_subset_is_seen():
+    space = space_of(*(4,) * 6)
+    study = optuna.create_study()
+    rng = np.random.default_rng(0)
+    for _ in range(1300):
+        params = {name: int(rng.integers(4)) for name in space}
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=space, value=error(params))
+        )
+    search(space, 1, study=study)
+    assert error(study.trials[-1].params) < np.quantile([t.value for t in study.trials], 0.05)

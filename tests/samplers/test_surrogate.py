@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+
+from nas.samplers import surrogate
+from nas.samplers.surrogate import Kernel, fit, observe, one_hot, rank_scores
+
+OPTIONS = (3, 2, 1, 4)
+
+
+def drawn(number, seed=0):
+    return np.random.default_rng(seed).integers(0, OPTIONS, size=(number, len(OPTIONS)))
+
+
+def test_rank_scores_by_hand():
+    # Ranks 1, 2.5, 2.5, 4 of four: normal quantiles of 1/8, 1/2, 1/2, 7/8.
+    scores = rank_scores(np.array([-np.inf, 5.0, 5.0, np.inf]))
+    assert scores == pytest.approx([-1.1503494, 0, 0, 1.1503494])
+
+
+def test_the_process_is_scikit_learns_with_genes_one_hot():
+    # Two rows that differ in a gene are 2 apart squared: exp(-w) is an RBF of length 1/sqrt(w).
+    codes, values = drawn(20), np.random.default_rng(1).normal(size=20)
+    weights = np.array([0.3, 0.7, 0.2, 0.5])
+    ours = observe(Kernel(OPTIONS, weights, 1.0, 0.04, 1.0), codes, values)
+    lengths = np.repeat(1 / np.sqrt(weights), OPTIONS)
+    kernel = RBF(lengths) + WhiteKernel(0.04)
+    theirs = GaussianProcessRegressor(kernel, optimizer=None)
+    theirs.fit(one_hot(codes, OPTIONS), values - values.mean())
+    unseen = drawn(15, seed=2)
+    mean, deviation = theirs.predict(one_hot(unseen, OPTIONS), return_std=True)
+    found, spread = ours.predict(unseen)
+    assert found == pytest.approx(mean + values.mean(), abs=1e-9)
+    # Theirs is the deviation of an observation, ours without its noise.
+    assert spread**2 + 0.04 == pytest.approx(deviation**2, abs=1e-9)
+
+
+def test_the_gradient_of_the_likelihood_is_its_slope():
+    codes, values = drawn(15), np.random.default_rng(1).normal(size=15)
+    features = np.random.default_rng(3).normal(size=(15, 2))
+    guess = surrogate._guess(OPTIONS, True)
+    arguments = (one_hot(codes, OPTIONS), features, values, OPTIONS, guess)
+    at = guess + np.random.default_rng(4).normal(size=len(guess)) / 3
+    error = check_grad(
+        lambda x: surrogate._unlikely(x, *arguments)[0],
+        lambda x: surrogate._unlikely(x, *arguments)[1],
+        at,
+    )
+    assert error < 1e-4 * np.abs(surrogate._unlikely(at, *arguments)[1]).max()
+
+
+def test_a_gene_without_effect_is_found_out():
+    codes = np.random.default_rng(0).integers(0, 3, size=(80, 4))
+    values = codes[:, 0] + 0.5 * (codes[:, 2] == 1)
+    weights = fit(codes, values.astype(float), (3, 3, 3, 3)).weights
+    assert weights[0] > 3 * weights[1]
+    assert weights[2] > 3 * weights[3]
+
+
+def test_equal_values_are_no_error():
+    codes = drawn(5)
+    model = observe(fit(codes, np.zeros(5), OPTIONS), codes, np.zeros(5))
+    mean, deviation = model.predict(codes)
+    assert mean == pytest.approx(np.zeros(5))
+    assert np.isfinite(deviation).all()
