@@ -106,6 +106,7 @@ class _Trainer:
                     "training": recipe,
                     "seed": seed_of(self.parts.settings.study.seed, architecture.fingerprint),
                     "weights": weights,
+                    "metric": self.parts.settings.objective.metric,
                 },
                 report=report,
             )

@@ -31,6 +31,10 @@ def search_table(result: SearchResult) -> RenderableType:
     if result.reference:
         found.add_section()
         found.add_row(*_cells(result.reference), style="dim")
+    if result.by_costs:
+        found.add_section()
+        for finalist in result.by_costs:
+            found.add_row(*_cells(finalist), style="dim")
     networks = [f for f in (*result.winners, result.reference) if f is not None]
     parts: list[RenderableType] = [found, Text()]
     if any(one.certificate for one in networks):
@@ -131,6 +135,7 @@ def _reading(result: SearchResult) -> list[str]:
         )
     elif result.reference:
         lines.append(against(result.winners[0].name, result.winners[0].outcome, result.reference))
+    lines += judged(result)
     if result.noise and result.winners:
         lines.append(
             f"validation accuracy is known to +-{100 * result.noise:.1f} points; within that the "
@@ -144,6 +149,44 @@ def _reading(result: SearchResult) -> list[str]:
     return lines
 
 
+def judged(result: SearchResult) -> list[str]:
+    """What seeds, classes and test images say of the winner."""
+    lines = []
+    winner, reference = (result.winners or (None,))[0], result.reference
+    spread = [
+        f"{one.name} {100 * one.test_accuracy:.2f} +- {100 * one.test_deviation:.2f} %"
+        for one in (*result.winners, *([reference] if reference else []))
+        if one.test_accuracy is not None and one.test_deviation is not None
+    ]
+    if spread and winner:
+        lines.append(f"test, mean and deviation of {len(winner.seeds)} seeds: {', '.join(spread)}")
+    if winner and reference and (known := result.difference):
+        words = "a tie" if known.tie else "more" if known.mean > 0 else "less"
+        lines.append(
+            f"on the same test images {winner.name} has {100 * known.mean:+.2f} points against "
+            f"{reference.name} (95 %: {100 * known.low:+.2f} to {100 * known.high:+.2f}): {words}"
+            + (_faster(winner, reference) if known.tie else "")
+        )
+    if winner and winner.classes:
+        weakest = min(winner.classes, key=lambda one: one.recall)
+        lines.append(
+            f"weakest class of {winner.name}: {weakest.name}, recall {percent(weakest.recall)}"
+        )
+    if result.by_costs:
+        lines.append("most FLOPs, slowest: what choosing by costs alone among the same would give")
+    if result.metric != "accuracy":
+        lines.append(f"valid. and test are {result.metric.replace('_', ' ')}")
+    return [*lines, *result.warnings]
+
+
+def _faster(winner: Finalist, reference: Finalist) -> str:
+    """Who goes first in a tie."""
+    times = times_reference(winner.outcome.latency, reference.outcome)
+    if times is None:
+        return ""
+    return f", and {winner.name if times <= 1 else reference.name} is the faster one"
+
+
 def against(name: str, best: Outcome, reference: Finalist) -> str:
     """A network beside the reference network, in one sentence."""
     words = []
@@ -151,7 +194,7 @@ def against(name: str, best: Outcome, reference: Finalist) -> str:
         best = as_certified(best)
         reference = replace(reference, outcome=as_certified(reference.outcome))
     if best.evaluation and reference.outcome.evaluation:
-        points = 100 * (best.evaluation.accuracy - reference.outcome.evaluation.accuracy)
+        points = 100 * (best.evaluation.value - reference.outcome.evaluation.value)
         words.append(f"{points:+.2f} points of validation accuracy")
     times = times_reference(best.latency, reference.outcome)
     if times is not None:

@@ -140,7 +140,7 @@ class Objective:
         are, accuracy by chance where nothing was trained, an unmeasured latency as `unmeasured_ms`
         (twice the reference's).
         """
-        accuracy = outcome.evaluation.accuracy if outcome.evaluation else chance
+        accuracy = outcome.evaluation.value if outcome.evaluation else chance
         if self.name == "constrained":
             return (accuracy,)
         if self.name == "weighted":
@@ -180,8 +180,8 @@ def rank(outcomes: list[tuple[int, Outcome]], *, noise: float) -> list[tuple[int
     ]
     ranked = []
     while left:
-        best = max(o.evaluation.accuracy for _, o in left if o.evaluation)
-        equal = [(n, o) for n, o in left if o.evaluation and o.evaluation.accuracy >= best - noise]
+        best = max(o.evaluation.value for _, o in left if o.evaluation)
+        equal = [(n, o) for n, o in left if o.evaluation and o.evaluation.value >= best - noise]
         chosen = min(equal, key=_tie)
         ranked.append(chosen)
         left.remove(chosen)
@@ -193,7 +193,7 @@ def _tie(trial: tuple[int, Outcome]) -> tuple[float, int, float, int]:
     return (
         outcome.latency.ms if outcome.latency else math.inf,
         outcome.costs.multiply_adds if outcome.costs else 0,
-        -outcome.evaluation.accuracy if outcome.evaluation else 0.0,
+        -outcome.evaluation.value if outcome.evaluation else 0.0,
         number,
     )
 

@@ -159,6 +159,7 @@ class RungResult(_Json):
     epochs: int
     accuracy: float
     seconds: float
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class Evaluation(_Json):
 
     Where candidates climb rungs, `rungs` tells what each one reached, the lowest first, and `rung`
     is the one at which the candidate ended below the whole budget: what is told then is of that.
+    `score` is the study's metric of the validation images where that is not plain accuracy.
     """
 
     accuracy: float
@@ -181,6 +183,12 @@ class Evaluation(_Json):
     conditions: dict[str, Any] = field(default_factory=dict)
     rung: int | None = None
     rungs: tuple[RungResult, ...] = ()
+    score: float | None = None
+
+    @property
+    def value(self) -> float:
+        """What the study compares candidates by, 0..1."""
+        return self.accuracy if self.score is None else self.score
 
     @property
     def whole(self) -> bool:

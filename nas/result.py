@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import mean, stdev
 from typing import Any
 
 from nas.events import Counts, Waiting
@@ -11,17 +12,80 @@ from nas.sketch import SketchPoint
 
 
 @dataclass(frozen=True)
+class ClassScore:
+    """One row of the per-class table; shares 0..1, 0 where nothing was predicted or there."""
+
+    name: str
+    images: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Winner less reference on the same images: the mean and a 95 % interval.
+
+    `tie` where the interval holds 0.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def tie(self) -> bool:
+        """Whether nothing can be said of which is better."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One training of a finalist; `seed` 0 is the search's own.
+
+    Units:
+        validation, test: the study's metric of these images, 0..1.
+    """
+
+    seed: int
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True)
 class Finalist:
     """A network of the final table; `trial` is None for the reference network.
 
-    Test accuracy (0..1) is computed for finalists only and never steers the search; None where
-    accuracy came from a table.
+    Test accuracy (0..1, of the study's metric; the mean of all seeds) is computed for finalists
+    only and never steers the search; None where accuracy came from a table. `classes` and
+    `confusion` (rows are the true classes) are of the test images and the search's own training.
     """
 
     name: str
     trial: int | None
     outcome: Outcome
     test_accuracy: float | None
+    seeds: tuple[SeedResult, ...] = ()
+    classes: tuple[ClassScore, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def validation(self) -> float | None:
+        """The study's metric of the validation images, the mean of all seeds."""
+        if self.seeds:
+            return mean(one.validation for one in self.seeds)
+        return self.outcome.evaluation.value if self.outcome.evaluation else None
+
+    def judged_json(self) -> dict[str, Any]:
+        """Plain JSON values of all that is not in the trial."""
+        fields = asdict(replace(self, outcome=None))  # type: ignore[arg-type]  # left out below
+        del fields["outcome"]
+        return fields
+
+    @property
+    def test_deviation(self) -> float | None:
+        """Standard deviation between the seeds, None of a single one."""
+        return stdev(one.test for one in self.seeds) if len(self.seeds) > 1 else None
 
     @property
     def certificate(self) -> Certificate | None:
@@ -36,7 +100,10 @@ class SearchResult:
     `winners` holds up to three feasible networks, the best first (equal accuracy within `noise`:
     the lower latency, then fewer multiply-adds), or for the pareto objective the whole front by
     falling accuracy; `broken` those that would be there, had they kept their limits when they were
-    certified. `baseline` is the test accuracy of a logistic regression. `reason` is why
+    certified. `by_costs` holds what choosing by multiply-adds alone, or by latency alone, among the
+    same candidates would have given: the greatest that keeps the limits. `difference` is the winner
+    less the reference on the same test images, `warnings` what to know before either is trusted.
+    `baseline` is the test accuracy of a logistic regression. `reason` is why
     the study stopped (see `nas.events.StopReason`), `signal` the number of the signal that did,
     `problems` what went wrong beside the study (its mirror in MLflow), one sentence each. `report`
     is the page that was written, empty if none was.
@@ -56,6 +123,10 @@ class SearchResult:
     broken: tuple[Finalist, ...] = ()
     problems: tuple[str, ...] = ()
     report: str = ""
+    metric: str = "accuracy"
+    by_costs: tuple[Finalist, ...] = ()
+    difference: Difference | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ def run(
             stopped,
             worker=None if stopped.reason == "signal" or parts.table else workers,
             signals=signals,
+            told=lambda message: _tell_all(listeners, lambda one: one.note(message)),
         )
         page: Path | None = None
         problems: tuple[str, ...] = ()

@@ -115,8 +115,8 @@ def status_table(studies: Sequence[StudyStatus]) -> RenderableType:
 
 
 def accuracy_of(outcome: Outcome | None) -> float | None:
-    """Validation accuracy, 0..1, where there is one."""
-    return outcome.evaluation.accuracy if outcome and outcome.evaluation else None
+    """What the study compares networks by, 0..1, where there is one."""
+    return outcome.evaluation.value if outcome and outcome.evaluation else None
 
 
 def study_table(study: StudyStatus) -> RenderableType:

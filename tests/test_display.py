@@ -14,7 +14,7 @@ from nas.display import Display, Progress, best_of, line_of, seconds_left, view
 from nas.events import Counts, StudyInfo, Waiting
 from nas.final_table import search_table
 from nas.outcome import Certificate, Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
-from nas.result import Finalist, SearchResult
+from nas.result import ClassScore, Difference, Finalist, SearchResult, SeedResult
 from nas.tables import (
     amount,
     interval,
@@ -375,3 +375,34 @@ def test_json_has_no_number_that_json_has_not() -> None:
     assert value["a"] is None
     assert value["b"] == [1.5, None]
     assert value["c"] == {"evaluated": 4, "refused": 0, "repeated": 0, "failed": 0}
+
+
+def test_the_final_table_shows_seeds_ties_classes_and_what_costs_alone_would_give() -> None:
+    found = result()
+    seeds = (SeedResult(0, 0.92, 0.94), SeedResult(1, 0.93, 0.92), SeedResult(2, 0.94, 0.93))
+    classes = (ClassScore("cat", 9, 1.0, 0.75, 0.9), ClassScore("dog", 9, 1.0, 0.5, 0.7))
+    winner = replace(found.winners[0], seeds=seeds, classes=classes, test_accuracy=0.93)
+    slowest = replace(winner, name="slowest: trial 3", seeds=seeds[:1], test_accuracy=0.94)
+    shown = replace(
+        found,
+        winners=(winner,),
+        by_costs=(slowest,),
+        difference=Difference(0.011, -0.002, 0.024),
+        warnings=("validation and test images rank the finalists differently",),
+        metric="macro_f1",
+    )
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(search_table(shown))
+    text = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    # 0.92, 0.93 and 0.94: mean 0.93, deviation 0.01.
+    assert "mean and deviation of 3 seeds: trial 17 93.00 +- 1.00 %" in text
+    row = next(line for line in text.splitlines() if line.startswith("slowest: trial 3"))
+    assert row.split()[3:5] == ["92.50", "94.00"]
+    # 4 ms against 5 ms: in a tie the faster goes first.
+    assert (
+        "trial 17 has +1.10 points against shufflenet_v2_x0_5 (95 %: -0.20 to +2.40): a tie, and "
+        "trial 17 is the faster one" in text
+    )
+    assert "weakest class of trial 17: dog, recall 50.00 %" in text
+    assert "valid. and test are macro f1" in text
+    assert "rank the finalists differently" in text

@@ -50,6 +50,7 @@ LAYERS = (
         "nas.certification",
         "nas.reach",
     ),
+    ("nas.seeds",),
     (
         "nas.finalists",
         "nas.identity",

@@ -40,6 +40,19 @@ def test_a_search_from_python_returns_what_its_study_holds(
         assert finalist.outcome.latency is not None
         assert finalist.outcome.latency.low < finalist.outcome.latency.high
         assert finalist.outcome.evaluation is not None
+    assert found.reference is not None
+    assert [one.seed for one in found.winners[0].seeds] == [0, 1, 2]
+    assert [one.seed for one in found.reference.seeds] == [0, 1, 2]
+    assert len({one.validation for one in found.reference.seeds}) > 1
+    tests = [one.test for one in found.reference.seeds]
+    assert found.reference.test_accuracy == pytest.approx(sum(tests) / 3)
+    # 397 test images, ten classes of digits.
+    assert sum(map(sum, found.winners[0].confusion)) == 397
+    assert len(found.winners[0].classes) == 10
+    assert found.difference is not None
+    assert found.difference.low <= found.difference.mean <= found.difference.high
+    assert [one.name.partition(":")[0] for one in found.by_costs] == ["most FLOPs", "slowest"]
+    assert all(one.test_accuracy is not None for one in found.by_costs)
     (stood,) = status(tmp_path / "runs")
     assert stood.state == "finished"
     assert stood.counts == found.counts
@@ -52,6 +65,7 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert events[-1] == "stopped"
     assert events.count("outcome") == found.counts.proposals
 
+    kept = {path.name: path.stat().st_mtime_ns for path in checkpoints(tmp_path)}
     # A report that cannot be written costs the search nothing else.
     page = Path(found.report)
     page.unlink()
@@ -60,10 +74,17 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert more.counts.evaluated == 3
     assert more.report == ""
     assert [p.partition(":")[0] for p in more.problems] == ["report of one"]
+    assert more.reference is not None
+    assert more.reference.seeds == found.reference.seeds
+    assert kept.items() <= {p.name: p.stat().st_mtime_ns for p in checkpoints(tmp_path)}.items()
     with pytest.raises(InputError, match=r"training\.epochs: 1 -> 2"):
         resume("one", ["training.epochs=2"], folder=tmp_path / "runs", command="test")
     with pytest.raises(StudyError, match="needs a new name"):
         nas.search(*QUICK, "study.name=one")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / "runs" / "one" / "checkpoints").glob("*.safetensors"))
 
 
 def test_a_start_that_is_not_in_the_space_is_refused_before_anything_is_written(

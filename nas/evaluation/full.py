@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from nas.architecture import Architecture
 from nas.data import DataSet, Split, batches, load
 from nas.data.resizing import resized
 from nas.errors import DataError
+from nas.evaluation.metrics import confusion, per_class, score
 from nas.outcome import Evaluation
+from nas.result import ClassScore
 from nas.settings import DataSettings, TrainingSettings
-from nas.training import Report, accuracy, outputs, resolve, train
+from nas.training import Report, Trained, accuracy, outputs, resolve, train
 
 BASELINE_IMAGES = 10_000
 BASELINE_SIDE = 32
@@ -36,6 +38,7 @@ def evaluate_full(
     training: TrainingSettings,
     seed: int,
     weights: Path | None = None,
+    metric: str = "accuracy",
     report: Report = lambda *_: None,
 ) -> Evaluation:
     """Train once and give the validation accuracy; the weights go to `weights` if given.
@@ -51,7 +54,8 @@ def evaluate_full(
     """
     images = _sized(data, architecture.input[1:])
     if weights is None:
-        return train(architecture, images, training, seed=seed, report=report).evaluation
+        trained = train(architecture, images, training, seed=seed, report=report)
+        return _scored(trained, images, training, metric)
     folder = weights.with_suffix("")
     try:
         trained = train(architecture, images, training, seed=seed, report=report, folder=folder)
@@ -60,8 +64,20 @@ def evaluate_full(
         shutil.rmtree(folder)
         trained = train(architecture, images, training, seed=seed, report=report, folder=folder)
     stored.save(trained.module, weights, architecture=architecture)
+    found = _scored(trained, images, training, metric)
     shutil.rmtree(folder)
-    return trained.evaluation
+    return found
+
+
+def _scored(
+    trained: Trained, images: DataSet, training: TrainingSettings, metric: str
+) -> Evaluation:
+    """The evaluation, with the metric of the validation images where it is not plain accuracy."""
+    if metric == "accuracy":
+        return trained.evaluation
+    parts = outputs(trained.module, images.validation, data=images, settings=resolve(training))
+    found = _joined(list(parts))
+    return replace(trained.evaluation, score=score(metric, found.labels, found.scores))
 
 
 def test_accuracy(architecture: Architecture, weights: Path, *, data: DataSettings) -> float:
@@ -110,10 +126,49 @@ def predictions(
     images = _sized(data, architecture.input[1:])
     module = stored.load(architecture, weights)
     settings = resolve(TrainingSettings(device="cpu"))
-    parts = list(outputs(module, getattr(images, split), data=images, settings=settings))
+    return _joined(list(outputs(module, getattr(images, split), data=images, settings=settings)))
+
+
+def _joined(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> Predictions:
     return Predictions(
-        labels=torch.cat([labels for _, labels in parts]).numpy(),
-        scores=torch.cat([logits for logits, _ in parts]).float().numpy(),
+        labels=torch.cat([labels for _, labels in parts]).cpu().numpy(),
+        scores=torch.cat([logits for logits, _ in parts]).float().cpu().numpy(),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What the test images say of a trained network.
+
+    `value` is the study's metric, 0..1; `right` tells which images are labelled rightly, among the
+    first five labels where the metric is top5.
+
+    Shape:
+        right: bool (n,).
+    """
+
+    value: float
+    right: np.ndarray
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def judge(
+    architecture: Architecture, weights: Path, *, data: DataSettings, metric: str
+) -> Judgement:
+    """Look at the test images; for finalists only.
+
+    Raises:
+        DataError: weights or data are missing, damaged or of another architecture.
+    """
+    found = predictions(architecture, weights, data=data)
+    matrix = confusion(found.labels, found.scores.argmax(1), classes=architecture.classes)
+    own = np.take_along_axis(found.scores, found.labels[:, None], 1)
+    return Judgement(
+        value=score(metric, found.labels, found.scores),
+        right=(found.scores >= own).sum(1) <= 5 if metric == "top5" else found.right,
+        classes=per_class(matrix, load(data).class_names),
+        confusion=tuple(tuple(int(count) for count in row) for row in matrix),
     )
 
 

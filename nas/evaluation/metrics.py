@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nas.errors import SettingsError, nearest
+from nas.result import ClassScore, Difference
+from nas.settings.objective import METRICS
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "top5")
 RESAMPLES = 10_000
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """One row of the per-class table; shares 0..1, 0 where nothing was predicted or there."""
-
-    name: str
-    images: int
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Winner less reference on the same images: the mean and a 95 % interval.
-
-    `tie` where the interval holds 0.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def tie(self) -> bool:
-        """Whether nothing can be said of which is better."""
-        return self.low <= 0 <= self.high
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, *, classes: int) -> np.ndarray:
@@ -98,7 +71,7 @@ def score(metric: str, labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def paired_bootstrap(
-    winner: np.ndarray, reference: np.ndarray, *, seed: int, resamples: int = RESAMPLES
+    winner: ArrayLike, reference: ArrayLike, *, seed: int, resamples: int = RESAMPLES
 ) -> Difference:
     """How much more of the same images the winner labels rightly, from paired resamples.
 
@@ -110,7 +83,7 @@ def paired_bootstrap(
 
     Reference: Efron and Tibshirani 1993, An Introduction to the Bootstrap, percentile interval.
     """
-    first, second = np.atleast_2d(winner).astype(float), np.atleast_2d(reference).astype(float)
+    first, second = (np.atleast_2d(np.asarray(a, dtype=float)) for a in (winner, reference))
     if first.shape[1] != second.shape[1] or not first.size or not second.size:
         raise ValueError(
             "paired_bootstrap: both must be judged on the same images; got "

@@ -9,6 +9,7 @@ from nas.settings.checks import at_least, fail, one_of
 
 OBJECTIVES = ("constrained", "pareto", "weighted")
 EVALUATIONS = ("full", "rungs", "table")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "top5")
 QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
 
 
@@ -17,10 +18,12 @@ class ObjectiveSettings:
     """What is searched for, under which limits.
 
     With no limit named at all, latency and multiply-adds of `reference` are the limits of
-    `constrained` and `weighted`. `quantities` are the objectives of `pareto`.
+    `constrained` and `weighted`. `quantities` are the objectives of `pareto`. `metric` is what
+    accuracy means: of the validation images while searching, of the test images at the end.
     """
 
     name: str = "constrained"
+    metric: str = "accuracy"
     reference: str = "shufflenet_v2_x0_5"
     latency_ms: float | None = None
     latency_of: str | None = None
@@ -35,6 +38,7 @@ class ObjectiveSettings:
 
     def __post_init__(self) -> None:
         one_of("objective.name", self.name, OBJECTIVES)
+        one_of("objective.metric", self.metric, METRICS)
         for name in ("latency_ms", "multiply_adds", "parameters"):
             at_least(f"objective.{name}", getattr(self, name), 0, above=True)
         for number, network in (
@@ -62,7 +66,8 @@ class EvaluationSettings:
     """Where accuracy comes from: one training, trainings in rungs, or a table at `path`.
 
     `fractions` are the shares of `training.epochs` that the rungs have, each a complete training of
-    its own; the best `promoted` of a rung so far climb to the next.
+    its own; the best `promoted` of a rung so far climb to the next. At the end the winner and the
+    reference network (`seeded=all`: the runners-up too) are trained with `seeds` seeds in all.
 
     A worker sleeps `seconds` for each answer of a table, to see what a study does with workers.
     """
@@ -72,6 +77,8 @@ class EvaluationSettings:
     fractions: list[float] = field(default_factory=lambda: [1 / 9, 1 / 3, 1.0])
     promoted: float = 1 / 3
     seconds: float = 0.0
+    seeds: int = 3
+    seeded: str = "winner"
 
     def __post_init__(self) -> None:
         one_of("evaluation.name", self.name, EVALUATIONS)
@@ -83,6 +90,8 @@ class EvaluationSettings:
                 "evaluation.fractions", "must be two or more rising shares, the last of them 1",
                 self.fractions, "[0.111,0.333,1]",
             )  # fmt: skip
+        at_least("evaluation.seeds", self.seeds, 1)
+        one_of("evaluation.seeded", self.seeded, ("winner", "all"))
         if not 0 < self.promoted < 1:
             raise fail("evaluation.promoted", "must be a share", self.promoted, "0 < share < 1")
         at_least("evaluation.seconds", self.seconds, 0)

@@ -24,10 +24,13 @@ MAY_CHANGE = frozenset(
         "study.sustained_seconds",
         "target.retry_seconds",
         "study.report",
+        "evaluation.seeds",
+        "evaluation.seeded",
     }
 )
 """What a resume may change beside `tracking` and `execution`: how long the study goes on and loads
-its winners, where it lies, how long its device is waited for; none changes what a trial means."""
+its winners, where it lies, how long its device is waited for, how
+finalists are judged; none changes what a trial means."""
 FREE_SECTIONS = frozenset({"tracking", "execution"})
 
 

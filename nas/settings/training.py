@@ -26,6 +26,9 @@ class TrainingSettings:
     changes of colour, `erase` the probability of a grey rectangle, `mixup` and `cutmix` their
     alpha (0: none).
 
+    `class_weights=balanced` weighs the loss of an image by how rare its class is among the training
+    images: each class counts alike.
+
     `init` names a file of weights; every candidate starts from those whose name and shape it has.
     """
 
@@ -35,6 +38,7 @@ class TrainingSettings:
     momentum: float = 0.9
     weight_decay: float = 4e-5
     label_smoothing: float = 0.0
+    class_weights: str = "none"
     warmup_share: float = 0.25
     optimizer: str = "sgd"
     schedule: str = "one_cycle"
@@ -60,6 +64,7 @@ class TrainingSettings:
         share("training.momentum", self.momentum)
         at_least("training.weight_decay", self.weight_decay, 0)
         share("training.label_smoothing", self.label_smoothing)
+        one_of("training.class_weights", self.class_weights, ("none", "balanced"))
         share("training.warmup_share", self.warmup_share)
         one_of("training.optimizer", self.optimizer, OPTIMIZERS)
         one_of("training.schedule", self.schedule, SCHEDULES)

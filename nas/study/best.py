@@ -31,7 +31,7 @@ def refuted(outcome: Outcome) -> bool:
 def noise_among(evaluated: Trials, images: int) -> float:
     """The standard error of the best feasible validation accuracy."""
     accuracies = [
-        o.evaluation.accuracy
+        o.evaluation.value
         for _, o in evaluated
         if o.feasible and o.evaluation and o.evaluation.whole
     ]
@@ -56,6 +56,22 @@ def best_of(objective: Objective, evaluated: Trials, *, noise: float) -> Trials:
     else:
         indices = front(values, objective.directions)  # type: ignore[assignment]
     return [feasible[i] for i in sorted(indices, key=lambda i: -values[i][0])]
+
+
+def greatest_by_costs(evaluated: Trials) -> list[tuple[str, int, Outcome]]:
+    """What one would choose without any training: the greatest that keeps the limits.
+
+    By multiply-adds and by latency, each with its name; the earlier of equal ones. Any rung counts,
+    for it is the same candidates that a choice by costs would have had.
+    """
+    feasible = [(n, o) for n, o in evaluated if o.kind == "evaluated" and o.feasible]
+    counted = [(n, o, float(o.costs.multiply_adds)) for n, o in feasible if o.costs]
+    measured = [(n, o, o.latency.ms) for n, o in feasible if o.latency]
+    return [
+        (name, *max(found, key=lambda one: one[2])[:2])
+        for name, found in (("most FLOPs", counted), ("slowest", measured))
+        if found
+    ]
 
 
 @dataclass
@@ -90,7 +106,8 @@ class BestKeeper:
         best = best_of(self.objective, self._evaluated, noise=noise)
         self.told([number for number, _ in best[:KEPT]])
         others = sorted(self._evaluated, key=_accuracy, reverse=True)
-        worth = {o.architecture.fingerprint for _, o in [*best[:KEPT], *others[:KEPT]]}
+        by_costs = [(number, outcome) for _, number, outcome in greatest_by_costs(self._evaluated)]
+        worth = {o.architecture.fingerprint for _, o in [*best[:KEPT], *others[:KEPT], *by_costs]}
         if self.objective.name == "pareto":
             worth |= {o.architecture.fingerprint for _, o in best}
         for fingerprint in self._kept - worth - {self.reference}:
@@ -105,4 +122,4 @@ def _whole(outcome: Outcome) -> bool:
 
 def _accuracy(trial: tuple[int, Outcome]) -> float:
     evaluation = trial[1].evaluation
-    return evaluation.accuracy if evaluation else 0.0
+    return evaluation.value if evaluation else 0.0

@@ -74,7 +74,7 @@ class Ladder:
             found,
             seconds=found.seconds + sum(result.seconds for result in below),
             rung=rung if rung < len(fractions) - 1 else None,
-            rungs=(*below, RungResult(epochs, found.accuracy, found.seconds)),
+            rungs=(*below, RungResult(epochs, found.accuracy, found.seconds, found.score)),
         )
 
     def _goes_on(self, known: Outcome, found: Evaluation) -> bool:
@@ -97,7 +97,9 @@ class Ladder:
         """The objectives as each rung has them."""
         return [
             self._objective.values(
-                replace(known, evaluation=replace(found, accuracy=result.accuracy)),
+                replace(
+                    known, evaluation=replace(found, accuracy=result.accuracy, score=result.score)
+                ),
                 chance=0.0,
                 unmeasured_ms=0.0,
             )

@@ -127,6 +127,7 @@ def final_metrics(outcome: Outcome) -> dict[str, float | None]:
     return {
         **_certified(outcome.certificate),
         "accuracy": evaluation.accuracy if evaluation else None,
+        "score": evaluation.score if evaluation else None,
         "latency_ms": latency.ms if latency else None,
         "latency_low": latency.low if latency else None,
         "latency_high": latency.high if latency else None,

@@ -98,7 +98,7 @@ def best_of(records: Iterable[TrialRecord], number: int = 3) -> tuple[TrialRecor
         assert outcome is not None  # filtered below
         assert outcome.evaluation is not None  # evaluated means that there is one
         return (
-            -outcome.evaluation.accuracy,
+            -outcome.evaluation.value,
             outcome.latency.ms if outcome.latency else 0.0,
             outcome.costs.multiply_adds if outcome.costs else 0.0,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from nas.data import DataSet
 from nas.data.augmentation import crop, erase, flip, jitter, normalise, shift
 from nas.settings import TrainingSettings
+from nas.training.group import ALONE, Group
 
 MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
@@ -43,3 +46,29 @@ def prepared(images: torch.Tensor, *, data: DataSet, settings: TrainingSettings)
         std=data.std,
         memory_format=MEMORY_FORMATS[settings.memory_format],
     )
+
+
+def class_weights(data: DataSet, settings: TrainingSettings) -> torch.Tensor | None:
+    """What an image of each class weighs in the loss, None where all weigh the same.
+
+    Shape:
+        float32 (classes,): n / (classes x images of the class), 1 in the mean of the images.
+    """
+    if settings.class_weights == "none":
+        return None
+    counts = torch.bincount(data.train.labels, minlength=data.classes)
+    return (len(data.train) / (data.classes * counts)).float().to(settings.device)
+
+
+def batched(
+    count: int, settings: TrainingSettings, generator: torch.Generator, group: Group = ALONE
+) -> tuple[torch.Tensor, ...]:
+    """All images once, in random order, in batches that differ by one image at most.
+
+    No image is dropped, and no batch is left with a single one, of which batch normalisation
+    could make nothing.
+    """
+    least = 2 * group.processes
+    number = max(1, min(math.ceil(count / settings.batch_size), count // least))
+    order = torch.randperm(count, generator=generator, device=generator.device)
+    return order.cpu().tensor_split(number)

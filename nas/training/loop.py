@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ from nas.settings import TrainingSettings
 from nas.training import average, checkpoint
 from nas.training.checkpoint import Running
 from nas.training.group import ALONE, Group, joined, parallel, summed, wait
-from nas.training.inputs import LOW, MEMORY_FORMATS, augmented
+from nas.training.inputs import LOW, MEMORY_FORMATS, augmented, batched, class_weights
 from nas.training.judging import accuracy
 from nas.training.kernels import fast_kernels
 from nas.training.machine import conditions, resolve, threads
@@ -195,8 +196,8 @@ def _order_of(
 ) -> tuple[torch.Tensor, ...]:
     """The batches of an epoch; of a group each process draws the same, and changes other images."""
     if group.processes == 1:
-        return _batches(count, settings, running.generator)
-    order = _batches(count, settings, torch.Generator().manual_seed(ALONE.seed(seed, epoch)), group)
+        return batched(count, settings, running.generator)
+    order = batched(count, settings, torch.Generator().manual_seed(ALONE.seed(seed, epoch)), group)
     running.generator.manual_seed(group.seed(seed, epoch))
     torch.manual_seed(group.seed(seed, epoch))
     return order
@@ -214,6 +215,7 @@ def _epoch(
     """One pass over the training images; the mean loss and the seconds waited for the device."""
     running.module.train()
     total, waited, seen = torch.zeros((), device=settings.device), 0.0, 0
+    classes = class_weights(data, settings)
     mine = [group.part(batch) for batch in chosen]
     for step, (images, labels) in enumerate(batches(data.train, mine)):
         if len(images) < 2:
@@ -228,7 +230,8 @@ def _epoch(
                 parameters["lr"] = rate(progress, settings)
             inputs = augmented(images, running.generator, data=data, settings=settings)
             weight = len(mine[step]) * group.processes / len(chosen[step])
-            loss = _step(running, inputs, labels.to(settings.device), settings, weight=weight)
+            labels = labels.to(settings.device)
+            loss = _step(running, inputs, labels, settings, weight=weight, classes=classes)
             total += loss * len(labels)
             seen += len(labels)
             if running.average is not None:
@@ -257,6 +260,7 @@ def _step(
     settings: TrainingSettings,
     *,
     weight: float,
+    classes: torch.Tensor | None,
 ) -> torch.Tensor:
     """One update of the weights; the loss, still on the device.
 
@@ -271,10 +275,10 @@ def _step(
     with torch.autocast(settings.device, dtype=low, enabled=low is not None):
         logits = (running.parallel or running.module)(inputs).float()
     smoothing = settings.label_smoothing
-    loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss_of = partial(functional.cross_entropy, logits, weight=classes, label_smoothing=smoothing)
+    loss = loss_of(labels)
     if mixes:
-        other = functional.cross_entropy(logits, labels[order], label_smoothing=smoothing)
-        loss = share * loss + (1 - share) * other
+        loss = share * loss + (1 - share) * loss_of(labels[order])
     running.optimizer.zero_grad(set_to_none=True)
     scaler = running.scaler
     scaled = scaler.scale(loss if weight == 1 else weight * loss)
@@ -285,17 +289,3 @@ def _step(
     scaler.step(running.optimizer)
     scaler.update()
     return loss.detach()
-
-
-def _batches(
-    count: int, settings: TrainingSettings, generator: torch.Generator, group: Group = ALONE
-) -> tuple[torch.Tensor, ...]:
-    """All images once, in random order, in batches that differ by one image at most.
-
-    No image is dropped, and no batch is left with a single one, of which batch normalisation
-    could make nothing.
-    """
-    least = 2 * group.processes
-    number = max(1, min(math.ceil(count / settings.batch_size), count // least))
-    order = torch.randperm(count, generator=generator, device=generator.device)
-    return order.cpu().tensor_split(number)

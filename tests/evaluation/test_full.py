@@ -6,12 +6,13 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import torch
+from sklearn import metrics as oracle
 
 from nas import weights as stored
 from nas.architecture import Architecture
 from nas.data import load
 from nas.errors import DataError, StudyError
-from nas.evaluation.full import baseline, evaluate_full, predictions
+from nas.evaluation.full import baseline, evaluate_full, judge, predictions
 from nas.evaluation.full import test_accuracy as accuracy_on_test
 from nas.network import build
 from nas.settings import DataSettings, TrainingSettings
@@ -145,3 +146,30 @@ def test_a_checkpoint_cut_in_half_is_trained_again_from_the_beginning(evaluated,
         file.write_bytes(file.read_bytes()[:100])
     assert evaluate_full(NETWORK, **arguments).accuracy == evaluated[0].accuracy
     assert not path.with_suffix("").exists()
+
+
+def test_the_metric_of_a_study_is_that_of_the_validation_images(evaluated):
+    found = evaluate_full(NETWORK, data=DIGITS, training=QUICK, seed=2, metric="macro_f1")
+    of = predictions(NETWORK, evaluated[1], data=DIGITS, split="validation")
+    expected = oracle.f1_score(of.labels, of.scores.argmax(1), average="macro")
+    assert found.accuracy == evaluated[0].accuracy
+    assert found.score == found.value == pytest.approx(expected, abs=0.005)
+    assert evaluated[0].score is None
+    assert evaluated[0].value == evaluated[0].accuracy
+
+
+def test_a_finalist_is_judged_class_by_class_on_the_test_images(evaluated):
+    found = judge(NETWORK, evaluated[1], data=DIGITS, metric="balanced_accuracy")
+    of = predictions(NETWORK, evaluated[1], data=DIGITS)
+    predicted = of.scores.argmax(1)
+    assert found.value == pytest.approx(oracle.balanced_accuracy_score(of.labels, predicted))
+    assert np.array_equal(found.confusion, oracle.confusion_matrix(of.labels, predicted))
+    assert [row.name for row in found.classes] == [str(n) for n in range(10)]
+    assert np.array_equal(found.right, of.labels == predicted)
+
+
+def test_of_the_first_five_labels_each_counts_as_right(evaluated):
+    found = judge(NETWORK, evaluated[1], data=DIGITS, metric="top5")
+    of = predictions(NETWORK, evaluated[1], data=DIGITS)
+    expected = oracle.top_k_accuracy_score(of.labels, of.scores, k=5)
+    assert found.value == found.right.mean() == pytest.approx(expected)

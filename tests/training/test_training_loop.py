@@ -12,6 +12,7 @@ from nas.errors import SettingsError, TrainingError
 from nas.latency.lease import exclusive
 from nas.settings import DataSettings, TrainingSettings
 from nas.training import accuracy, resolve, train
+from nas.training.inputs import class_weights
 
 SMALL = "in1x8x8+stem8-s1+sandglass:16-s2+sandglass:24-s2+head0+out10"
 NETWORK = Architecture.from_text(SMALL)
@@ -122,10 +123,10 @@ def test_a_last_image_over_is_trained_with_the_others(digits, count):
 
 
 def test_every_image_is_in_one_batch_of_an_epoch_and_batches_are_even():
-    from nas.training.loop import _batches
+    from nas.training.inputs import batched
 
     generator = torch.Generator().manual_seed(0)
-    batches = _batches(1000, replace(QUICK, batch_size=64), generator)
+    batches = batched(1000, replace(QUICK, batch_size=64), generator)
     assert sorted(torch.cat(batches).tolist()) == list(range(1000))
     assert {len(batch) for batch in batches} == {62, 63}
 
@@ -245,3 +246,24 @@ def test_all_augmentations_together_train_to_the_same_bits_twice(digits):
         assert torch.equal(one, other)
     plain = train(NETWORK, few(digits, 256), replace(QUICK, epochs=3), seed=4)
     assert plain.evaluation.loss < first.evaluation.loss
+
+
+def test_balanced_weights_let_each_class_count_alike(digits):
+    labels = torch.tensor([0] * 6 + [1] * 2 + list(range(2, 10)))
+    rare = replace(digits, train=Split(digits.train.images[:16], labels))
+    weights = class_weights(rare, replace(QUICK, class_weights="balanced"))
+    # 16 images of 10 classes: 16 / (10 x 6), 16 / (10 x 2), 16 / 10 for the others.
+    expected = [16 / 60, 16 / 20, *[1.6] * 8]
+    assert weights.tolist() == pytest.approx(expected)
+    assert float(weights[labels].sum()) == pytest.approx(16)
+    assert class_weights(rare, QUICK) is None
+
+
+def test_class_weights_change_what_is_learnt(digits):
+    kept = (digits.train.labels != 3) | (torch.arange(len(digits.train)) % 10 == 0)
+    rare = replace(digits, train=Split(digits.train.images[kept], digits.train.labels[kept]))
+    plain, balanced = (
+        train(NETWORK, rare, replace(QUICK, class_weights=name), seed=1)
+        for name in ("none", "balanced")
+    )
+    assert plain.evaluation.loss != balanced.evaluation.loss
