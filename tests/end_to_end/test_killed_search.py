@@ -97,7 +97,8 @@ def test_a_search_killed_while_training_ends_with_what_was_asked_for(tmp_path: P
 def test_the_first_signal_ends_a_search_in_seconds_and_says_how_to_go_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    stopped = nas(tmp_path, "search", *QUICK, "study.trials=50")
+    two = ("execution=processes", "execution.workers=2")
+    stopped = nas(tmp_path, "search", *QUICK, *two, "study.trials=50")
     wait_for(stopped, tmp_path, trial=1, stage="training")
     start = time.monotonic()
     os.kill(stopped.pid, number)
@@ -108,7 +109,8 @@ def test_the_first_signal_ends_a_search_in_seconds_and_says_how_to_go_on(
     assert "nas resume kill" in output
     assert events(tmp_path)[-1]["event"] == "stopped"
     storage = StudyStorage.open(tmp_path / "runs" / "kill")
-    assert [t.state.name for t in storage.trials].count("RUNNING") <= 1
+    # Two in training and the next one, measured meanwhile.
+    assert [t.state.name for t in storage.trials].count("RUNNING") <= 3
     storage.close()
 
 
