@@ -25,6 +25,7 @@ def test_the_space_and_the_unit_of_the_page_keep_the_contracts(folder):
     check_unit(f"{folder}/my_space.py:Smooth")
 
 
+@pytest.mark.slow
 def test_the_command_of_the_page_searches_it_in_processes_of_their_own(folder):
     (line,) = re.findall(r"^nas (search .*)$", PAGE, re.MULTILINE)
     words = [*line.split(), "study.trials=1", "study.name=own", "training.epochs=1"]

@@ -47,6 +47,7 @@ def test_the_smallest_network_of_a_space_is_within_reach_and_anything_under_it_i
     assert f"the nearest needs {least:,}, 2 times the limit" in message
 
 
+@pytest.mark.slow
 def test_a_latency_that_no_network_has_is_told_and_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ QUICK = (
     "training.epochs=1",
     "objective.latency_ms=50",
     "study.sustained_seconds=0",
+    "evaluation.seeds=1",
     "space.widths=[12,24]",
     "space.depths=[1]",
     "space.start_from=[]",

@@ -113,6 +113,7 @@ def test_a_limit_against_a_network_needs_no_table(table: Path, tmp_path: Path) -
     assert not (tmp_path / "runs" / "one").exists()
 
 
+@pytest.mark.slow
 def test_a_study_ends_when_its_hours_are_used_up_and_goes_on_with_more(
     table: Path, tmp_path: Path
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_study_may_have_any_name_that_a_folder_may_have(tmp_path: Path, name: 
     again.close()
 
 
+@pytest.mark.slow
 def test_two_workers_answer_from_the_table_and_one_that_is_killed_is_replaced(
     table: Path, tmp_path: Path
 ) -> None:

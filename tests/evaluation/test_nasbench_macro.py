@@ -96,8 +96,13 @@ def command():
     "objective",
     [
         (),
-        ("objective=weighted", "objective.multiply_adds=47.7e6"),
-        ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]", "sampler=nsga2"),
+        pytest.param(
+            ("objective=weighted", "objective.multiply_adds=47.7e6"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]", "sampler=nsga2"),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["constrained", "weighted", "pareto"],
 )

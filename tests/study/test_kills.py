@@ -54,22 +54,21 @@ def nas(*words: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "objective"),
     [
         ("tpe", ()),
-        pytest.param("nsga2", PARETO, marks=pytest.mark.slow),
-        pytest.param("nsga3", PARETO, marks=pytest.mark.slow),
-        pytest.param("qmc", (), marks=pytest.mark.slow),
-        pytest.param("gp", (), marks=pytest.mark.slow),
-        pytest.param("random", PARETO, marks=pytest.mark.slow),
+        ("nsga2", PARETO),
+        ("nsga3", PARETO),
+        ("qmc", ()),
+        ("gp", ()),
+        ("random", PARETO),
         # One worker with a candidate ready.
-        pytest.param(
-            "nsga2", ("execution=processes", "execution.workers=1"), marks=pytest.mark.slow
-        ),
-        pytest.param("hamming_gp", (), marks=pytest.mark.slow),
-        pytest.param("hamming_gp", PARETO, marks=pytest.mark.slow),
-        pytest.param("mutation", PARETO, marks=pytest.mark.slow),
+        ("nsga2", ("execution=processes", "execution.workers=1")),
+        ("hamming_gp", ()),
+        ("hamming_gp", PARETO),
+        ("mutation", PARETO),
     ],
 )
 def test_a_study_killed_at_ten_points_has_the_trials_of_one_that_was_not(
