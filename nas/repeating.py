@@ -73,9 +73,9 @@ def repeat(
             f"run {run}: must be that of a trial that was counted, measured or trained; got one "
             f"that {'has no outcome' if then is None else then.kind}; allowed: another run"
         )
-    settings = _settings(trial, runs)
+    settings = _settings(trial, then, runs)
     with StopSignals() as signals, ExitStack() as stack:
-        parts = compose_parts(settings)
+        parts = compose_parts(settings, resolved=_resolved(then))
         checkpoints = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-")))
         workers = Workers(stop=signals.stop)
         stack.callback(workers.close)
@@ -103,13 +103,28 @@ def repeat(
     )
 
 
-def _settings(trial: TrackedTrial, runs: Path) -> Settings:
+def _settings(trial: TrackedTrial, then: Outcome, runs: Path) -> Settings:
     settings = typed(trial.settings)
-    return replace(settings, study=replace(settings.study, folder=str(runs)))
+    settings = replace(settings, study=replace(settings.study, folder=str(runs)))
+    if then.evaluation is None or not then.evaluation.rungs:
+        return settings
+    # What is told is the training on the last rung it reached, which was complete in itself.
+    return replace(
+        settings,
+        training=replace(settings.training, epochs=then.evaluation.rungs[-1].epochs),
+        evaluation=replace(settings.evaluation, name="full"),
+    )
+
+
+def _resolved(then: Outcome) -> dict[str, Any] | None:
+    """What its study found out about the machine; None where it did not train."""
+    conditions = then.evaluation.conditions if then.evaluation else {}
+    names = ("device", "threads", "memory_format", "precision")
+    return {name: conditions[name] for name in names if name in conditions} or None
 
 
 def _accuracies_agree(then: Outcome, now: Outcome, noise: float) -> bool | None:
-    if then.evaluation is None or now.evaluation is None or not then.evaluation.whole:
+    if then.evaluation is None or now.evaluation is None:
         return None
     difference = abs(then.evaluation.accuracy - now.evaluation.accuracy)
     return difference <= STANDARD_ERRORS * math.sqrt(2) * noise
@@ -139,5 +154,5 @@ def _remarks(before: Mapping[str, Any], then: Outcome, now: Outcome) -> tuple[st
     if then.latency and now.latency and then.latency.target != now.latency.target:
         found.append(f"target {then.latency.target} then, {now.latency.target} now")
     if then.evaluation and not then.evaluation.whole:
-        found.append("then it ended on a lower rung; now it had the whole budget")
+        found.append("it ended on a lower rung, and was trained for that rung's epochs again")
     return tuple(found)

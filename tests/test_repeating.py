@@ -12,7 +12,9 @@ import nas
 from nas.cli import main
 from nas.errors import TrackingError
 from nas.names import resolve
-from nas.repeating import _accuracies_agree, _latencies_agree, repeat
+from nas.outcome import RungResult
+from nas.repeating import _accuracies_agree, _latencies_agree, _settings, repeat
+from nas.tracking import TrackedTrial
 
 QUICK = (
     "training.epochs=1",
@@ -55,6 +57,24 @@ def test_accuracies_agree_within_two_standard_errors_of_their_difference() -> No
     assert _accuracies_agree(then, outcome(accuracy=0.928), 0.01)
     assert _accuracies_agree(then, outcome(accuracy=0.929), 0.01) is False
     assert _accuracies_agree(then, outcome("refused"), 0.01) is None
+
+
+def test_a_trial_that_ended_on_a_lower_rung_is_trained_as_long_as_that_rung_was() -> None:
+    whole = outcome()
+    assert whole.evaluation is not None
+    rungs = (
+        RungResult(epochs=1, accuracy=0.6, seconds=1),
+        RungResult(epochs=3, accuracy=0.8, seconds=3),
+    )
+    then = replace(whole, evaluation=replace(whole.evaluation, rung=1, rungs=rungs))
+    told = {"evaluation": {"name": "rungs"}, "training": {"epochs": 9}}
+    trial = TrackedTrial("0" * 32, "one", 3, then.architecture, then, told, {})
+    settings = _settings(trial, then, Path("elsewhere"))
+    assert settings.training.epochs == 3
+    assert settings.evaluation.name == "full"
+    assert settings.study.folder == "elsewhere"
+    assert _settings(trial, whole, Path("elsewhere")).training.epochs == 9
+    assert _accuracies_agree(then, whole, 0.01)
 
 
 def test_latencies_agree_when_the_intervals_of_their_ratios_meet() -> None:
