@@ -149,9 +149,9 @@ def test_status_of_all_shows_the_others_beside_a_damaged_one(table: Path, tmp_pa
 def test_a_disk_too_full_for_the_mirror_is_told_and_the_study_goes_on(
     table: Path, tmp_path: Path
 ) -> None:
-    # Files of at most 450 kB: MLflow's database needs more from the start, a short study does not.
+    # Files of at most 650 kB: MLflow's database needs more from the start, a short study does not.
     arguments = [word for word in words(table, "study.trials=2") if word != "tracking=none"]
-    script = LIMIT_FILES.format(size=450_000, words=arguments)
+    script = LIMIT_FILES.format(size=650_000, words=arguments)
     ended = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
