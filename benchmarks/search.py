@@ -29,7 +29,6 @@ from optuna.trial import TrialState
 
 from nas.composition import Parts, compose_parts
 from nas.examining import make_examiner
-from nas.execution import WorkerProcess
 from nas.pareto import front, hypervolume
 from nas.samplers import seed_of
 from nas.samplers.history import Coding, read
@@ -40,6 +39,7 @@ from nas.study.foreknown import known_of
 from nas.study.loop import Budget, StudyLoop
 from nas.study.proposals import Proposer
 from nas.study.storage import StudyStorage
+from nas.workers import Workers
 
 HERE = Path(__file__).parent
 TABLE = HERE / "data" / "nasbench_macro.json"
@@ -158,8 +158,8 @@ def run(case: Case, sampler: str, seed: int) -> dict:
     parts = parts_of(case, sampler, seed)
     with tempfile.TemporaryDirectory() as folder:
         storage = StudyStorage.create(Path(folder) / "s", parts.objective.directions, {})
-        worker = WorkerProcess()
-        examiner = make_examiner(parts, None, worker, Path(folder), stop=lambda: False)
+        worker = Workers()
+        examiner = make_examiner(parts, None, worker, Path(folder))
         loop = StudyLoop(
             storage, parts.space, proposer_of(parts, case, sampler, examiner.count), examiner,
             chance=parts.facts.chance, unmeasured_ms=1000.0,
@@ -182,8 +182,8 @@ def workers(seed: int, number: int) -> dict:
     """The front's case with so many candidates always open; the oldest ends first."""
     case = next(c for c in CASES if c.name == "front")
     parts = parts_of(case, "hamming_gp", seed)
-    worker = WorkerProcess()
-    examiner = make_examiner(parts, None, worker, Path("."), stop=lambda: False)
+    worker = Workers()
+    examiner = make_examiner(parts, None, worker, Path("."))
     proposer = proposer_of(parts, case, "hamming_gp", examiner.count)
     opened, found, told = [], [], 0
     while len(found) < 120:
@@ -206,8 +206,8 @@ def milliseconds(trials: int) -> float:
     """Processor time of one proposal after so many trials, the median of three."""
     case = next(c for c in CASES if c.name == "front")
     parts = parts_of(case, "hamming_gp", 0)
-    worker = WorkerProcess()
-    examiner = make_examiner(parts, None, worker, Path("."), stop=lambda: False)
+    worker = Workers()
+    examiner = make_examiner(parts, None, worker, Path("."))
     filler = BenchmarkProposer(
         parts.space.genes, parts.objective.directions,
         sampler=replace(parts.settings.sampler, name="random"), seed=1,
