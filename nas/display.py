@@ -65,12 +65,19 @@ def best_of(
     return next(iter(rank(known, noise=0.0)), None)
 
 
+FEWEST_PACED = 3
+"""Candidates from which a pace is taken, or a fifth of all where that is fewer."""
+
+
 def seconds_left(progress: Progress, now: float) -> float | None:
     """Seconds until the study has its candidates, from the pace of this process; None at first."""
     done = progress.counts.evaluated - progress.first
     missing = progress.info.trials - progress.counts.evaluated
-    if done <= 0 or missing <= 0:
-        return None if missing > 0 else 0.0
+    if missing <= 0:
+        return 0.0
+    # The first may be the reference network, which is not trained twice.
+    if done < max(1, min(FEWEST_PACED, progress.info.trials // 5)):
+        return None
     # Loading the images and training the reference network happen once, not once a candidate.
     paced = progress.since if progress.paced is None else progress.paced
     return (now - paced) / done * missing

@@ -26,6 +26,7 @@ def search_table(result: SearchResult) -> RenderableType:
     """The best networks beside the reference, and how to read them."""
     latency = f"{_statistic(result)}latency, ms (95 %)"
     found = table("network", "valid. %", "test %", latency, "FLOPs", "params")
+    found.padding = (0, 1, 0, 0)
     for finalist in result.winners:
         found.add_row(*_cells(finalist))
     if result.reference:

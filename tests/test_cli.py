@@ -410,7 +410,7 @@ def next_of(printed: str, verb: str) -> list[list[str]]:
     ("stop", "override"),
     [
         (["study.max_proposals=2", "study.trials=9"], "study.max_proposals=4"),
-        (["study.hours=1e-9", "study.trials=9", "space.source=mine.py:Slow"], "study.hours=2e-09"),
+        (["study.hours=1e-12", "study.trials=9", "space.source=mine.py:Slow"], "study.hours=2e-12"),
     ],
 )
 def test_a_study_whose_budget_is_used_up_is_told_a_larger_one(
