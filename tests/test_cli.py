@@ -347,6 +347,7 @@ def wait_for_a_trial(process: subprocess.Popen[str]) -> None:
     raise AssertionError(process.communicate())
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_the_display_and_not_the_study(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,6 +219,7 @@ def test_a_signal_stops_a_training_and_tells_how_it_goes_on(tmp_path):
     assert "stopped by a signal; go on with: nas train" in rest
 
 
+@pytest.mark.slow
 def test_the_verb_prints_json_and_nothing_else(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", TEXT, *QUICK, "training.epochs=1", "--json"]) == 0

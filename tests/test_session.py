@@ -15,7 +15,6 @@ QUICK = (
     "training.epochs=1",
     "objective.latency_ms=50",
     "study.sustained_seconds=0",
-    "evaluation.seeds=1",
     "space.widths=[12,24]",
     "space.depths=[1]",
     "space.start_from=[]",
@@ -23,6 +22,7 @@ QUICK = (
 )
 
 
+@pytest.mark.slow
 def test_a_search_from_python_returns_what_its_study_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +44,6 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert found.reference is not None
     assert [one.seed for one in found.winners[0].seeds] == [0, 1, 2]
     assert [one.seed for one in found.reference.seeds] == [0, 1, 2]
-    assert len({one.validation for one in found.reference.seeds}) > 1
     tests = [one.test for one in found.reference.seeds]
     assert found.reference.test_accuracy == pytest.approx(sum(tests) / 3)
     # 397 test images, ten classes of digits.

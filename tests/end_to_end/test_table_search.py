@@ -92,6 +92,7 @@ def test_a_table_costs_neither_counting_nor_measuring_nor_training(
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_a_resume_that_changes_what_a_trial_means_is_refused_with_the_difference(
     table: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_study_ends_when_its_hours_are_used_up_and_goes_on_with_more(
     assert json.loads(more.stdout)["reason"] == "finished"
 
 
+@pytest.mark.slow
 def test_status_of_all_shows_the_others_beside_a_damaged_one(table: Path, tmp_path: Path) -> None:
     assert nas(tmp_path, *words(table, "study.trials=2")).returncode == 0
     damaged = tmp_path / "runs" / "two"

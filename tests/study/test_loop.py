@@ -31,8 +31,8 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
     [
         ("tpe", CONSTRAINED),
         ("nsga2", CONSTRAINED),
-        ("hamming_gp", CONSTRAINED),
-        ("hamming_gp", PARETO),
+        pytest.param("hamming_gp", CONSTRAINED, marks=pytest.mark.slow),
+        pytest.param("hamming_gp", PARETO, marks=pytest.mark.slow),
         ("mutation", PARETO),
         pytest.param("random", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga3", PARETO, marks=pytest.mark.slow),

@@ -83,7 +83,7 @@ for value in trained.module.state_dict().values():
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_weights_are_equal_to_the_bit_between_processes(digits, threads):
     code = PRINT_WEIGHTS.format(threads=threads)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
