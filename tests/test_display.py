@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from nas.architecture import Architecture
-from nas.display import Display, Progress, best_of, line_of, seconds_left, view
+from nas.display import Display
 from nas.events import Counts, StudyInfo, Waiting
 from nas.final_table import search_table
 from nas.outcome import Certificate, Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
+from nas.progress import Progress, best_of, line_of, seconds_left, view
 from nas.result import ClassScore, Difference, Finalist, SearchResult, SeedResult
 from nas.tables import (
     amount,

@@ -60,7 +60,15 @@ LAYERS = (
         "nas.dry_run",
         "nas.full_training",
     ),
-    ("nas.tables", "nas.final_table", "nas.display", "nas.terminal", "nas.commands", "nas.cli"),
+    (
+        "nas.tables",
+        "nas.final_table",
+        "nas.progress",
+        "nas.display",
+        "nas.terminal",
+        "nas.commands",
+        "nas.cli",
+    ),
 )
 """The table of layers: a room imports rooms of its own line and of the lines above it."""
 
@@ -71,7 +79,14 @@ ONLY_IN = {
     "datasets": ("nas.data",),
     "hydra": ("nas.settings",),
     "omegaconf": ("nas.settings",),
-    "rich": ("nas.tables", "nas.final_table", "nas.display", "nas.terminal", "nas.commands"),
+    "rich": (
+        "nas.tables",
+        "nas.final_table",
+        "nas.progress",
+        "nas.display",
+        "nas.terminal",
+        "nas.commands",
+    ),
 }
 SPACES_MAY = (
     "nas.space",

@@ -7,11 +7,9 @@ told; whatever lies between two writes when the power goes can be taken up from 
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,16 +19,15 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.engine import URL
 
 from nas.architecture import Architecture
 from nas.errors import StudyError, nearest
 from nas.objective import Direction
 from nas.outcome import Certificate, Evaluation, Outcome, TrialRecord
+from nas.study.database import FORMAT, begin, check_integrity, connect, said
 from nas.study.folder import DATABASE, check_folder, studies
 from nas.study.proposals import CONSTRAINT, Proposal, quiet
 
-FORMAT = 1
 CERTIFICATES = "nas.certificates"
 
 
@@ -61,8 +58,8 @@ class StudyStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            with _said(path, kept="nothing was begun: make room or mend the cause, and try again"):
-                _begin(making / DATABASE, path.name, directions, attributes)
+            with said(path, kept="nothing was begun: make room or mend the cause, and try again"):
+                begin(making / DATABASE, path.name, directions, attributes)
                 fill(making)
                 making.chmod(0o755)
                 making.rename(path)
@@ -91,10 +88,10 @@ class StudyStorage:
                 f"without {DATABASE}; allowed: {nearest(path.name, known) or 'none yet'}"
             )
         check_folder(path)
-        with _said(path), quiet():
-            _check_integrity(path / DATABASE)
+        with said(path), quiet():
+            check_integrity(path / DATABASE)
             study = optuna.load_study(
-                storage=_storage(path / DATABASE),
+                storage=connect(path / DATABASE),
                 study_name=None,
                 sampler=optuna.samplers.RandomSampler(),
             )
@@ -117,13 +114,13 @@ class StudyStorage:
 
     def set(self, key: str, value: Any) -> None:
         """Write an attribute of the study."""
-        with _said(self.path):
+        with said(self.path):
             self._study.set_user_attr(key, value)
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """Optuna's own view of the trials, in order."""
-        with _said(self.path):
+        with said(self.path):
             return self._study.get_trials(deepcopy=False)
 
     def propose(
@@ -144,14 +141,14 @@ class StudyStorage:
                 "nas.text": architecture.text,
             },
         )
-        with _said(self.path):
+        with said(self.path):
             trial_id = self._study._storage.create_new_trial(self._study._study_id, trial)
             return record(self._study._storage.get_trial(trial_id))
 
     def write_outcome(self, number: int, outcome: Outcome) -> None:
         """Write how a trial ended; from here on it is never examined again."""
         storage, trial_id = self._study._storage, self._trial_id(number)
-        with _said(self.path):
+        with said(self.path):
             # The record goes last: a trial that has it has everything else too.
             storage.set_trial_user_attr(trial_id, "nas.violations", outcome.violations)
             storage.set_trial_user_attr(trial_id, "nas.feasible", outcome.feasible)
@@ -171,7 +168,7 @@ class StudyStorage:
         """Write what a running trial reached, so that no rung is trained twice."""
         trial = self._running(fingerprint)
         if trial is not None:
-            with _said(self.path):
+            with said(self.path):
                 self._study._storage.set_trial_user_attr(
                     trial._trial_id, "nas.climbed", evaluation.to_json()
                 )
@@ -191,7 +188,7 @@ class StudyStorage:
         self, number: int, state: TrialState, values: Sequence[float] | None, violation: float
     ) -> TrialRecord:
         """Tell Optuna; returns the trial, finished."""
-        with _said(self.path):
+        with said(self.path):
             trial_id = self._trial_id(number)
             trial = optuna.trial.Trial(self._study, trial_id)
             if state == TrialState.COMPLETE and not trial.constraints:
@@ -229,22 +226,6 @@ class StudyStorage:
             backend.engine.dispose()
 
 
-def _begin(
-    database: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
-) -> None:
-    """Write an empty study; nothing keeps the file open."""
-    with quiet():
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            # A write-ahead log takes one flush a write, a rollback journal three.
-            connection.execute("PRAGMA journal_mode=WAL")
-        backend = _storage(database)
-        study = optuna.create_study(storage=backend, study_name=name, directions=list(directions))
-        for key, value in {"nas.format": FORMAT, **attributes}.items():
-            study.set_user_attr(key, value)
-        backend.remove_session()
-        backend.engine.dispose()
-
-
 def certified(outcome: Outcome | None, known: Mapping[str, Certificate]) -> Outcome | None:
     """The outcome of an evaluated network with its certificate, if it has one."""
     if outcome is None or outcome.kind != "evaluated":
@@ -268,46 +249,3 @@ def record(trial: FrozenTrial) -> TrialRecord:
 
 def _seconds(time: datetime | None) -> float | None:
     return time.timestamp() if time else None
-
-
-def _storage(path: Path) -> RDBStorage:
-    # Quoted: '?' and '%20' mean something in a URL; braces do to Optuna, which formats it.
-    address = URL.create("sqlite", database=str(path.resolve())).render_as_string()
-    # A reader (nas status, a copy for backup) may hold the file for a moment: wait, do not fail.
-    return RDBStorage(
-        address.replace("{", "{{").replace("}", "}}"),
-        engine_kwargs={"connect_args": {"timeout": 60}},
-    )
-
-
-def _check_integrity(path: Path) -> None:
-    address = f"{path.resolve().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
-        found = database.execute("PRAGMA quick_check").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(found)
-
-
-@contextlib.contextmanager
-def _said(path: Path, kept: str = "") -> Iterator[None]:
-    """Turn what SQLite, SQLAlchemy and the operating system say into one message."""
-    kept = kept or (
-        "what was found so far stays as it is: make room or mend the cause, then "
-        f"nas resume {path.name}"
-    )
-    try:
-        yield
-    except (optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        cause = error.__cause__ or error
-        raise StudyError(
-            f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-            f"{str(cause).splitlines()[0]}; {kept}"
-        ) from error
-    except Exception as error:
-        # SQLAlchemy's errors are recognised by name: its import is Optuna's business.
-        if type(error).__module__.startswith("sqlalchemy"):
-            raise StudyError(
-                f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-                f"{str(error).splitlines()[0]}; {kept}"
-            ) from error
-        raise

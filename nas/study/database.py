@@ -1,0 +1,85 @@
+"""The SQLite file of a study, and what goes wrong with it said in one message."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import URL
+
+from nas.errors import StudyError
+from nas.objective import Direction
+from nas.study.folder import DATABASE
+from nas.study.proposals import quiet
+
+FORMAT = 1
+
+
+def begin(
+    database: Path, name: str, directions: Sequence[Direction], attributes: Mapping[str, Any]
+) -> None:
+    """Write an empty study; nothing keeps the file open."""
+    with quiet():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            # A write-ahead log takes one flush a write, a rollback journal three.
+            connection.execute("PRAGMA journal_mode=WAL")
+        backend = connect(database)
+        study = optuna.create_study(storage=backend, study_name=name, directions=list(directions))
+        for key, value in {"nas.format": FORMAT, **attributes}.items():
+            study.set_user_attr(key, value)
+        backend.remove_session()
+        backend.engine.dispose()
+
+
+def connect(path: Path) -> RDBStorage:
+    """Optuna's storage on a file, whatever characters its path has."""
+    # Quoted: '?' and '%20' mean something in a URL; braces do to Optuna, which formats it.
+    address = URL.create("sqlite", database=str(path.resolve())).render_as_string()
+    # A reader (nas status, a copy for backup) may hold the file for a moment: wait, do not fail.
+    return RDBStorage(
+        address.replace("{", "{{").replace("}", "}}"),
+        engine_kwargs={"connect_args": {"timeout": 60}},
+    )
+
+
+def check_integrity(path: Path) -> None:
+    """Have SQLite look at every page.
+
+    Raises:
+        sqlite3.DatabaseError: the file is damaged, or is no database.
+    """
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+        found = database.execute("PRAGMA quick_check").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+@contextlib.contextmanager
+def said(path: Path, kept: str = "") -> Iterator[None]:
+    """Turn what SQLite, SQLAlchemy and the operating system say into one message."""
+    kept = kept or (
+        "what was found so far stays as it is: make room or mend the cause, then "
+        f"nas resume {path.name}"
+    )
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
+        cause = error.__cause__ or error
+        raise StudyError(
+            f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
+            f"{str(cause).splitlines()[0]}; {kept}"
+        ) from error
+    except Exception as error:
+        # SQLAlchemy's errors are recognised by name: its import is Optuna's business.
+        if type(error).__module__.startswith("sqlalchemy"):
+            raise StudyError(
+                f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
+                f"{str(error).splitlines()[0]}; {kept}"
+            ) from error
+        raise
