@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -175,20 +175,10 @@ def _warnings(networks: Sequence[Finalist]) -> tuple[str, ...]:
 
 
 def _write(storage: StudyStorage, result: SearchResult) -> None:
-    """Keep what was found with the study, for the report; who won is who is best after all."""
+    """Who won is who is best after all; what else was found `nas.report` keeps with the study."""
     numbers = [one.trial for one in result.winners]
     others = [number for number in storage.get("nas.best") or () if number not in numbers]
     storage.set("nas.best", [*numbers, *others])
-    networks = [*result.winners, *([result.reference] if result.reference else [])]
-    storage.set(
-        "nas.finalists",
-        {
-            "metric": result.metric,
-            "networks": [one.judged_json() for one in (*networks, *result.by_costs)],
-            "difference": result.difference and asdict(result.difference),
-            "warnings": list(result.warnings),
-        },
-    )
 
 
 class _Tested:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
@@ -75,12 +75,6 @@ class Finalist:
         if self.seeds:
             return mean(one.validation for one in self.seeds)
         return self.outcome.evaluation.value if self.outcome.evaluation else None
-
-    def judged_json(self) -> dict[str, Any]:
-        """Plain JSON values of all that is not in the trial."""
-        fields = asdict(replace(self, outcome=None))  # type: ignore[arg-type]  # left out below
-        del fields["outcome"]
-        return fields
 
     @property
     def test_deviation(self) -> float | None:

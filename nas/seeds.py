@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from nas.architecture import Architecture
 from nas.composition import Parts
 from nas.errors import NasError
 from nas.examining import weights_path
-from nas.execution import StoppedError, WorkerProcess
+from nas.execution import StoppedError
 from nas.outcome import Evaluation
 from nas.samplers import seed_of
 from nas.study.storage import StudyStorage
+from nas.workers import Workers
 
 PROCESSES = 2
 """One thread each: a second thread saves a tenth on small images, a second process half."""
@@ -62,14 +62,8 @@ class Seeds:
         missing = [job for job in dict.fromkeys(jobs) if self.found(job) is None]
         if not missing or self._stop():
             return
-        with ExitStack() as stack:
-            idle: SimpleQueue[WorkerProcess] = SimpleQueue()
-            for _ in range(min(PROCESSES, len(missing))):
-                worker = WorkerProcess()
-                stack.callback(worker.close)
-                idle.put(worker)
-            pool = stack.enter_context(ThreadPoolExecutor(PROCESSES))
-            futures = {pool.submit(self._trained, job, idle): job for job in missing}
+        with closing(Workers(min(PROCESSES, len(missing)), stop=self._stop)) as workers:
+            futures = {workers.submit(self._trained, job, workers): job for job in missing}
             for future in as_completed(futures):
                 try:
                     self._note(futures[future], future.result())
@@ -79,30 +73,23 @@ class Seeds:
                     if not self._stop():
                         self.problems.append(f"another seed of a finalist: {error}")
 
-    def _trained(self, job: Job, idle: SimpleQueue[WorkerProcess]) -> Evaluation:
+    def _trained(self, job: Job, workers: Workers) -> Evaluation:
         from nas.evaluation.full import evaluate_full
 
-        worker = idle.get()
-        try:
-            if self._stop():
-                raise StoppedError("training: given up because the study is to stop")
-            settings, fingerprint = self._parts.settings, job.architecture.fingerprint
-            own = (job.seed,) if job.seed else ()
-            found: Evaluation = worker.run(
-                evaluate_full,
-                {
-                    "architecture": job.architecture,
-                    "data": settings.data,
-                    "training": replace(settings.training, **self._parts.resolved),
-                    "seed": seed_of(settings.study.seed, fingerprint, *own),
-                    "weights": seed_weights(self._checkpoints, job),
-                    "metric": settings.objective.metric,
-                },
-                stop=self._stop,
-            )
-            return found
-        finally:
-            idle.put(worker)
+        settings, fingerprint = self._parts.settings, job.architecture.fingerprint
+        own = (job.seed,) if job.seed else ()
+        found: Evaluation = workers.run(
+            evaluate_full,
+            {
+                "architecture": job.architecture,
+                "data": settings.data,
+                "training": replace(settings.training, **self._parts.resolved),
+                "seed": seed_of(settings.study.seed, fingerprint, *own),
+                "weights": seed_weights(self._checkpoints, job),
+                "metric": settings.objective.metric,
+            },
+        )
+        return found
 
     def _note(self, job: Job, evaluation: Evaluation) -> None:
         seeds = self._known.setdefault(job.architecture.fingerprint, {})
