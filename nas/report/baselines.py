@@ -98,7 +98,11 @@ def _random(story: Story) -> tuple[TrialRecord | None, str]:
         return None, f"{words}."
     mean = sum(accuracy_of(r.outcome) for r in good) / len(good)
     best = max(good, key=lambda r: accuracy_of(r.outcome))
-    return best, f"{words}; their mean validation accuracy is {percent(mean)}."
+    words += f"; their mean validation accuracy is {percent(mean)}"
+    if not (story.winner and story.winner.outcome):
+        return best, f"{words}."
+    gained = 100 * (accuracy_of(story.winner.outcome) - accuracy_of(best.outcome))
+    return best, f"{words}, and the winner is {gained:+.2f} points from the best of them."
 
 
 def _misled(story: Story) -> list[str]:

@@ -15,7 +15,7 @@ from nas.errors import InputError, StudyError
 from nas.outcome import TrialRecord
 from nas.pareto import dominates
 from nas.report import write_comparison, write_report
-from nas.report.baselines import random_trials
+from nas.report.baselines import baselines, random_trials
 from nas.report.chart import Chart
 from nas.report.interactive import figure
 from nas.report.page import charts_of
@@ -172,6 +172,15 @@ def test_a_weekend_between_two_sessions_is_no_work(path: Path, story: Story) -> 
 def test_random_draws_are_those_before_the_sampler_learned(story: Story) -> None:
     startup = story.settings.sampler.startup_trials
     assert [r.number for r in random_trials(story)] == list(range(startup))
+
+
+def test_what_the_sampler_gained_is_said_against_its_own_random_start(story: Story) -> None:
+    startup = story.settings.sampler.startup_trials
+    validation = {r.number: r.outcome.evaluation.accuracy for r in story.evaluated}  # type: ignore[union-attr]
+    first = max(validation[n] for n in validation if n < startup)
+    assert story.winner is not None
+    gained = 100 * (validation[story.winner.number] - first)
+    assert any(f"{gained:+.2f} points" in line for line in baselines(story)[1])
 
 
 def test_text_of_others_is_never_markup(tmp_path: Path) -> None:
