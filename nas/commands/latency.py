@@ -51,10 +51,10 @@ def latency(arguments: Namespace) -> int:
         return block_table(arguments, names, folder, settings)
     networks = named(names, folder, arguments)
     if arguments.compare:
-        return _by_runtime(arguments, networks, settings)
+        return _by_runtime(arguments, networks, settings, folder)
     if arguments.profile:
         return _by_operator(arguments, networks, settings)
-    return _side_by_side(arguments, networks, settings)
+    return _side_by_side(arguments, networks, settings, folder)
 
 
 def named(names: Sequence[str], folder: Path, arguments: Namespace) -> Named:
@@ -86,7 +86,7 @@ def _multiply_adds(networks: Named) -> dict[str, int]:
     return {n: count_module(s.build(), s.input).multiply_adds for n, s in subjects.items()}
 
 
-def _side_by_side(arguments: Namespace, networks: Named, settings: Settings) -> int:
+def _side_by_side(arguments: Namespace, networks: Named, settings: Settings, folder: Path) -> int:
     from nas.latency.compare import side_by_side
     from nas.latency.target import target_of
     from nas.terminal import show_json
@@ -95,7 +95,7 @@ def _side_by_side(arguments: Namespace, networks: Named, settings: Settings) -> 
     _announce(target.key)
     costs = _multiply_adds(networks)
     statistic = settings.objective.latency_statistic
-    found = side_by_side(target, networks, multiply_adds=costs, statistic=statistic)
+    found = side_by_side(target, networks, multiply_adds=costs, statistic=statistic, folder=folder)
     if arguments.json:
         show_json(found)
     else:
@@ -173,7 +173,7 @@ def disturbed(conditions: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(words)
 
 
-def _by_runtime(arguments: Namespace, networks: Named, settings: Settings) -> int:
+def _by_runtime(arguments: Namespace, networks: Named, settings: Settings, folder: Path) -> int:
     from nas.latency.compare import compare
     from nas.latency.runtimes import runtime_of
     from nas.latency.target import target_of
@@ -191,7 +191,8 @@ def _by_runtime(arguments: Namespace, networks: Named, settings: Settings) -> in
     # Every target is made before anything is measured: a missing runtime is told at once.
     targets = [target_of(replace(settings.target, runtime=runtime)) for runtime in runtimes]
     _announce(", ".join(target.key for target in targets))
-    found = compare(targets, networks, multiply_adds=_multiply_adds(networks))
+    costs = _multiply_adds(networks)
+    found = compare(targets, networks, multiply_adds=costs, folder=folder)
     if arguments.json:
         show_json(found)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from scipy.stats import kendalltau
@@ -87,14 +88,24 @@ def side_by_side(
     multiply_adds: Mapping[str, int] | None = None,
     level: Level = DECIDE,
     statistic: str = "median",
+    folder: Path | None = None,
 ) -> SideBySide:
     """Measure named networks in one interleaving, the first being the reference.
+
+    All are measured, whatever the store of `folder` knows, and written down there.
 
     Raises:
         MeasurementError: one of them cannot be measured on the target.
     """
     modules = [network for _, network in networks]
-    with Instrument(target, reference=modules[0], level=level, statistic=statistic) as instrument:
+    with Instrument(
+        target,
+        reference=modules[0],
+        level=level,
+        statistic=statistic,
+        folder=folder,
+        recalls=False,
+    ) as instrument:
         found = instrument.measure_many(modules)
     order = sorted(one.ms for one in found)
     known = multiply_adds or {}
@@ -113,6 +124,7 @@ def compare(
     *,
     multiply_adds: Mapping[str, int] | None = None,
     level: Level = DECIDE,
+    folder: Path | None = None,
 ) -> Comparison:
     """The same networks on each target, one target after the other, and how the ranks agree.
 
@@ -120,7 +132,7 @@ def compare(
         MeasurementError: a network cannot be measured on a target.
     """
     sides = tuple(
-        side_by_side(target, networks, multiply_adds=multiply_adds, level=level)
+        side_by_side(target, networks, multiply_adds=multiply_adds, level=level, folder=folder)
         for target in targets
     )
     orders: dict[str, list[float]] = {

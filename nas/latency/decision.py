@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from nas.latency.protocol import least_half
 from nas.objective import LATENCY_FLOOR
 from nas.outcome import Latency
 
@@ -45,3 +48,27 @@ def _one(latency: Latency, bound: Bound) -> Verdict:
         if limit is not None and high > limit:
             return "unresolved"
     return "kept"
+
+
+def judged(latency: Latency, bounds: Sequence[Bound]) -> Latency:
+    """The latency with its verdict written into `conditions`, if there are bounds."""
+    if not bounds:
+        return latency
+    found = {**latency.conditions, "verdict": verdict(latency, *bounds)}
+    return replace(latency, conditions=found)
+
+
+def at_best(latency: Latency, deviation: float) -> Latency:
+    """A latency with the interval that is left when its processes have run for ever.
+
+    Units:
+        deviation: between processes, of the logarithm of the ratio.
+    """
+    half = math.exp(least_half(deviation, latency.processes))
+    return replace(
+        latency,
+        low=latency.ms / half,
+        high=latency.ms * half,
+        ratio_low=latency.ratio / half,
+        ratio_high=latency.ratio * half,
+    )

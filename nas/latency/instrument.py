@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
@@ -13,11 +12,11 @@ from typing import Any, Self
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError
-from nas.latency.decision import Bound, verdict
+from nas.latency.decision import Bound, at_best, judged, verdict
 from nas.latency.levels import DECIDE, SCREEN, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import Ratio, Spread, least_half
+from nas.latency.protocol import Ratio, Spread
 from nas.latency.regime import Regime
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
@@ -35,10 +34,10 @@ class Instrument:
 
     The processes live until `close`, or until this process ends, however it ends. `folder` is that
     of the store (`latency.db`): what was measured there before is not measured again, but for a
-    few as a check; `told` hears what is to be told about it. `second` is a network of another
-    kind that takes part at the start and in every decision: if its ratio moves, the regime did. A
-    device elsewhere
-    that goes away is waited for with `patience`; without it that is an error.
+    few as a check, and without `recalls` all of it is; `told` hears what is to be told about it.
+    `second` is a network of another kind that takes part at the start and in every decision: if
+    its ratio moves, the regime did. A device elsewhere that goes away is waited for with
+    `patience`; without it that is an error.
 
     Raises:
         TargetError: the target cannot be used.
@@ -52,6 +51,7 @@ class Instrument:
         reference: Architecture | Subject,
         second: Architecture | Subject | None = None,
         folder: Path | None = None,
+        recalls: bool = True,
         statistic: str = "median",
         level: Level = SCREEN,
         patience: Patience | None = None,
@@ -69,9 +69,12 @@ class Instrument:
         prepared = prepare(self._reference, target)
         self.regime = Regime(second, target, told=told)
         always = {REFERENCE: prepared, DUPLICATE: prepared}
+        self._latest: tuple[Subject, Prepared] | None = None
         number = max(level.processes, DECIDE.processes)
         self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
-        self.memory = Memory(target.key, self._reference.name, statistic, folder, told=told)
+        self.memory = Memory(
+            target.key, self._reference.name, statistic, folder, recalls=recalls, told=told
+        )
         try:
             self._first = self._measure({}, level)
             self.memory.begin(self.reference, self._first, DUPLICATE, self.versions)
@@ -144,7 +147,7 @@ class Instrument:
                 found[name] = self._as_now(known)
                 del subjects[name]
         if subjects:
-            prepared = {name: prepare(one, self.target) for name, one in subjects.items()}
+            prepared = {name: self._prepare(one) for name, one in subjects.items()}
             try:
                 run = self._measure(prepared, level or self.level)
             finally:
@@ -162,36 +165,35 @@ class Instrument:
         the turns of all of them counting together. `conditions["verdict"]` says kept, broken or
         unresolved.
         """
-        latency, name = self.measure(network), subject(network).name
+        wanted = subject(network)
+        latency, name = self.measure(wanted), wanted.name
         # The reference's own ratio is 1 by definition: measuring it as a candidate adds nothing.
         known = name == self._reference.name
         if not bounds or known or verdict(latency, *bounds) != "unresolved":
-            return _judged(latency, bounds)
-        prepared = {name: prepare(subject(network), self.target)}
+            return judged(latency, bounds)
+        prepared = {name: self._prepare(wanted)}
         run: Run | None = None
         try:
             for _ in range(FURTHER):
                 more = self._measure(prepared, DECIDE)
                 run = more if run is None else run + more
                 latency = self._latency(name, run, 1)
-                settled = verdict(latency, *bounds) != "unresolved"
-                if settled or verdict(self._at_best(latency), *bounds) == "unresolved":
+                best = at_best(latency, self.spread.deviation)
+                if (
+                    verdict(latency, *bounds) != "unresolved"
+                    or verdict(best, *bounds) == "unresolved"
+                ):
                     break  # it is known, or no number of turns would tell
         finally:
             self._drop(prepared)
         assert run is not None
-        return _judged(self._keep(name, run, 1), bounds)
+        return judged(self._keep(name, run, 1), bounds)
 
-    def _at_best(self, latency: Latency) -> Latency:
-        """A latency with the interval that is left when its processes have run for ever."""
-        half = math.exp(least_half(self.spread.deviation, latency.processes))
-        return replace(
-            latency,
-            low=latency.ms / half,
-            high=latency.ms * half,
-            ratio_low=latency.ratio / half,
-            ratio_high=latency.ratio * half,
-        )
+    def _prepare(self, network: Subject) -> Prepared:
+        """As `prepare`; a network that is measured further is not built and exported again."""
+        if self._latest is None or self._latest[0] is not network:
+            self._latest = (network, prepare(network, self.target))
+        return self._latest[1]
 
     def _measure(self, prepared: dict[str, Prepared], level: Level) -> Run:
         seats = self._seats[: level.processes]
@@ -290,10 +292,3 @@ class Instrument:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _judged(latency: Latency, bounds: Sequence[Bound]) -> Latency:
-    if not bounds:
-        return latency
-    found = {**latency.conditions, "verdict": verdict(latency, *bounds)}
-    return replace(latency, conditions=found)

@@ -21,7 +21,7 @@ of them, and costs no more than measuring."""
 class Memory:
     """Measurements of one target beside one reference network, in the store if there is one.
 
-    `told` hears at once of what `notes` then holds.
+    Without `recalls` they are only written down. `told` hears at once of what `notes` then holds.
     """
 
     def __init__(
@@ -31,10 +31,12 @@ class Memory:
         statistic: str,
         folder: Path | None,
         *,
+        recalls: bool = True,
         told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._where = {"target": target, "reference": reference, "statistic": statistic}
         self._store = Store(folder) if folder is not None else None
+        self._recalls = recalls
         self._began = time.time()
         self._checks: dict[str, Latency] = {}
         self._agreed = 0
@@ -59,6 +61,8 @@ class Memory:
         known = self._store.known(versions=versions, **self._where)
         before = self._store.latest(network=now.reference, versions=versions, **self._where)
         self._add(now, now.reference, run, name, versions)
+        if not self._recalls:
+            return
         others = known - (before is not None)
         if others:
             self._note(
@@ -75,7 +79,7 @@ class Memory:
     def recall(self, network: str, versions: Mapping[str, str]) -> Latency | None:
         """What is known of a network, or None if it is to be measured (for the first time, as a
         check, or because earlier checks failed)."""
-        if self._store is None:
+        if self._store is None or not self._recalls:
             return None
         known = self._store.latest(network=network, versions=versions, **self._where)
         if known is None or (self._outside and known.at < self._began):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 CALIBRATION_IMAGES = 8
+CALIBRATION_PIXELS = 2 * 224 * 224
+"""As many images as have so many pixels, two at the least: large ones say enough in two."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def module_of(network: Subject, *, seed: int = 0) -> nn.Module:
         module = copy.deepcopy(network.build()).cpu()
         norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
         if norms:
-            images = torch.randn(CALIBRATION_IMAGES, *network.input)
+            _, height, width = network.input
+            number = max(2, min(CALIBRATION_IMAGES, CALIBRATION_PIXELS // (height * width)))
+            images = torch.randn(number, *network.input)
             module.eval()
             momenta = [norm.momentum for norm in norms]
             for norm in norms:

@@ -11,7 +11,8 @@ request, what the times mean is worked out by who asked.
     drop    names                               -> {}
     profile runtime, shape, seed, calls, bytes  -> operators
 
-Only Python 3.9, numpy and the runtime asked for are needed: a device may have no more.
+Only Python 3.9, numpy and the runtime asked for are needed: a device may have no more. It stays
+one file, longer than the others here, because it is sent to a device whole.
 """
 
 from __future__ import annotations

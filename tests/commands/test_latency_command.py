@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nas.cli import main
+from nas.latency.store import Store
 
 SHALLOW = "in1x8x8+stem8-s1+shuffle_v2:16-s2-n2+head0+out10"
 DEEP = "in1x8x8+stem8-s1+shuffle_v2:16-s2-n14+head0+out10"
@@ -159,6 +160,7 @@ def test_networks_stand_side_by_side_as_json_in_the_order_given(
         assert one["status"] in ("RESOLVED", "UNRESOLVED")
         assert one["multiply_adds"] > 0
     assert value["networks"][1]["ratio"] > 1.5
+    assert Store(folder / "runs").count() == 2
 
 
 @pytest.mark.slow

@@ -195,6 +195,15 @@ def test_the_first_study_of_a_target_has_nothing_to_tell(tmp_path):
     assert Store(tmp_path).count() == 1  # the reference itself
 
 
+def test_who_recalls_nothing_writes_everything_down(known):
+    before = Store(known).count()
+    memory = Memory("t", "r", "median", known, recalls=False)
+    memory.begin(latency(1.0), run(1.0, "duplicate"), "duplicate", VERSIONS)
+    assert asked(memory, 2.0) == 0
+    assert memory.notes == []
+    assert Store(known).count() == before + 11
+
+
 def test_a_study_without_a_folder_remembers_nothing():
     memory = Memory("t", "r", "median", None)
     memory.keep(latency(), "a", run(1.5, "a"), VERSIONS)
