@@ -26,8 +26,8 @@ COPIES = 4
 CERTIFIED = 12
 MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
 SUSTAINED_SECONDS = 10.0
-PARENTS = (("shufflenet_v2_x1_0", 6), ("shufflenet_v1_g3_x1_0", 6), ("mobilenext_x0_5", 8))
-"""Networks and the place of the unit that is repeated: stride 1, in the middle."""
+PARENTS = ("shufflenet_v2_x1_0", "shufflenet_v1_g3_x1_0", "mobilenext_x0_5")
+"""Networks of which a unit is repeated."""
 
 
 class Spiked(nn.Module):
@@ -70,10 +70,22 @@ def spike(number: int | None = None) -> Iterator[dict[str, Any]]:
         yield fresh(_spike, number)
 
 
+def repeatable(network: Architecture) -> int:
+    """The place of a unit in the middle that gives what it takes: it can follow itself."""
+    widths = [network.stem.out_channels, *(unit.out_channels for unit in network.units)]
+    places = [
+        place
+        for place, unit in enumerate(network.units)
+        if unit.stride == 1 and widths[place] == widths[place + 1]
+    ]
+    return places[len(places) // 2]
+
+
 def _spike(number: int | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, place in PARENTS[:number]:
+    for name in PARENTS[:number]:
         network = published(name)
+        place = repeatable(network)
         into = network.units[place].out_channels
         inside = (into, *network.sizes[place + 1])
         plain = Subject("plain", network.input, Spike(network, place, 0))
@@ -105,7 +117,7 @@ def copies(number: int | None = None) -> Iterator[dict[str, Any]]:
 
 def _copies(number: int | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, _ in PARENTS[:number]:
+    for name in PARENTS[:number]:
         network = published(name)
         equal = [Subject(f"copy{n}", network.input, Spike(network, 0, 0)) for n in range(COPIES)]
         with Instrument(here(), reference=reference(), level=DECIDE) as instrument:

@@ -91,7 +91,13 @@ def _condition(raw: Raw, name: str) -> Iterator[str]:
     yield _row("decide: tau", ">= 0.95", f"{one['tau']:.3f}", one["tau"] >= 0.95)
     for of, limit in (("screen", 0.6), ("decide", 3.0)):
         worst = max(run[f"{of}_seconds"] for run in runs)
-        yield _row(f"{of}: seconds a network", f"<= {limit}", f"{worst:.2f}", worst <= limit)
+        # What a `Latency` counts: loading, waiting and timing, not building and exporting.
+        timed = max(np.mean([one["seconds"] for one in run[of].values()]) for run in runs)
+        yield _row(
+            f"{of}: seconds a network, building and exporting it apart", f"<= {limit}",
+            f"{timed:.2f}", bool(timed <= limit),
+        )  # fmt: skip
+        yield _row("the same with building and exporting", "", f"{worst:.2f}", None)
     for of, key in KINDS[:3]:
         one = found[of, key]
         what = f"95 % interval of {of} ({key}) covers another invocation"
