@@ -39,6 +39,7 @@ def programs() -> tuple[str, str]:
     reason = "needs chromium and chromedriver (Debian: chromium chromium-driver)"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
+    # Two hundred megabytes that a contributor may not want; CI always has them.
     pytest.skip(reason)
 
 

@@ -88,6 +88,7 @@ def started(folder: Path) -> Device:
     if SSHD is None or shutil.which("ssh") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI must have openssh-server")
+        # A server that listens is not for everybody to install; CI always has it.
         pytest.skip("openssh-server is not installed")
     device = Device(folder)
     device.up()

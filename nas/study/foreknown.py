@@ -41,7 +41,8 @@ def known_of(
         try:
             return count(network(genes), dict(genes))
         except Exception:
-            # A network that cannot be counted is not proposed; it would only fail.
+            # As for a trial (Candidate.failing): a user's own unit may raise anything. A network
+            # that cannot be counted is not proposed, it would only fail.
             return None
 
     def violation(genes: Mapping[str, Any]) -> float:

@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hearing import hearing
+from hearing import nas
 
 from nas.study.storage import StudyStorage
 
@@ -25,17 +24,6 @@ QUICK = (
     "study.name=kill",
 )
 TRIALS = 4
-
-
-def nas(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nas.cli", *words],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=hearing,
-    )
 
 
 def events(folder: Path) -> list[dict[str, object]]:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hearing import nas
 from sshd import Device, started
 
 from nas.study.storage import StudyStorage
@@ -50,16 +50,6 @@ def search(folder: Path, device: Device) -> subprocess.Popen[bytes]:
     }
     (folder / "search.yaml").write_text(yaml.safe_dump(settings))
     return nas(folder, "search", "search.yaml")
-
-
-def nas(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nas.cli", *words],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
 
 def events(folder: Path) -> list[dict[str, Any]]:

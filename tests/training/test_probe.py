@@ -59,7 +59,7 @@ def test_apples_gpu_trains_in_float32(monkeypatch):
         resolve(TrainingSettings(device="mps", precision="float16"))
 
 
-@pytest.mark.skipif(torch.backends.mps.is_available(), reason="has one")
-def test_a_device_that_is_not_there_names_those_that_are():
+def test_a_device_that_is_not_there_names_those_that_are(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(SettingsError, match=r"got 'mps', which .*allowed: cpu"):
         resolve(TrainingSettings(device="mps"))

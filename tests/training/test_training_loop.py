@@ -150,8 +150,8 @@ def test_automatic_settings_are_resolved_to_what_is_used():
     assert resolve(TrainingSettings(threads=5)).threads == 5
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match=r"training\.device.*got 'cuda'"):
         resolve(TrainingSettings(device="cuda"))
 
