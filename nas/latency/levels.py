@@ -22,8 +22,8 @@ class Level:
     wish: float
 
 
-SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.3, wish=0.05)
-DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.3, wish=0.025)
+SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.25, wish=0.05)
+DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.25, wish=0.025)
 CERTIFY = Level("certify", processes=5, rounds=8, most_rounds=64, seconds=0.5, wish=0.025)
 BLOCKS = Level("blocks", processes=1, rounds=8, most_rounds=16, seconds=0.05, wish=0.05)
 
