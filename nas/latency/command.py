@@ -91,17 +91,18 @@ class CommandWorker:
         }
 
     def _time(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        repeats, reference = request["repeats"], request["reference"]
+        repeats, untimed = request["repeats"], request["untimed"]
+        reference = request["reference"]
         calls, turns = [], []
         for number, names in enumerate(request["schedule"]):
             for name in names:
                 turns.append((number, name))
                 calls += [
                     (reference, repeats[reference]),
-                    (name, 1),
+                    (name, untimed[name]),
                     (name, repeats[name]),
                     (name, repeats[name]),
-                    (reference, 1),
+                    (reference, untimed[reference]),
                     (reference, repeats[reference]),
                 ]
         times = iter(self._run(calls, seconds)["times_ms"])

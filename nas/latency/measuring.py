@@ -24,6 +24,7 @@ from nas.latency.protocol import (
     repeats_for,
     schedule,
     spread_of,
+    untimed_for,
 )
 from nas.latency.runtimes import Prepared
 from nas.latency.seat import DUPLICATE, REFERENCE, Seat
@@ -165,8 +166,12 @@ def _plan(
     beside them in eight."""
     every = {*names, *beside, REFERENCE, DUPLICATE}
     repeats = {name: repeats_for(seat.call_ns[name]) for name in every}
-    reference = 2 * repeats[REFERENCE] * seat.call_ns[REFERENCE]
-    turns = [(2 * repeats[name] + 1) * seat.call_ns[name] + reference for name in names]
+
+    def seconds(name: str) -> float:
+        ns = seat.call_ns[name]
+        return (2 * repeats[name] + untimed_for(ns)) * ns
+
+    turns = [seconds(name) + seconds(REFERENCE) for name in names]
     plan = schedule(names, rounds_for(statistics.mean(turns), level), rng)
     if DUPLICATE not in names:
         for turn in plan[::2]:

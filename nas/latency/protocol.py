@@ -40,6 +40,9 @@ NORMAL_95 = 1.96
 LEAST_NS = 1e6
 """Shorter calls are repeated inside one sample until they take this long."""
 
+WARMING_NS = 3e6
+"""Untimed calls last at least so long after another network has run."""
+
 MOST_REPEATS = 100
 
 
@@ -130,6 +133,14 @@ def schedule(names: Sequence[str], rounds: int, rng: random.Random) -> list[list
 def repeats_for(call_ns: float) -> int:
     """Calls inside one sample."""
     return max(1, min(MOST_REPEATS, math.ceil(LEAST_NS / max(call_ns, 1.0))))
+
+
+def untimed_for(call_ns: float) -> int:
+    """Calls after another network that are not timed: until the caches hold this one again.
+
+    One call of a network of 1 ms is not enough: the next two took 1.3 ms, the two after them 0.95.
+    """
+    return max(1, min(MOST_REPEATS, math.ceil(WARMING_NS / max(call_ns, 1.0))))
 
 
 def read_samples(raw: Sequence[Sequence[object]], *, cpu_clock: bool) -> list[Sample]:

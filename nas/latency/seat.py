@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 from nas.errors import TargetError
 from nas.events import Waiting
 from nas.latency.process import POLL_SECONDS, Asked, WorkerLostError, start
-from nas.latency.protocol import REGIME_WIDTH, Group, Sample, quiet_floor, read_samples, wall_ns
+from nas.latency.protocol import (
+    REGIME_WIDTH,
+    Group,
+    Sample,
+    quiet_floor,
+    read_samples,
+    untimed_for,
+    wall_ns,
+)
 from nas.latency.runtimes import Prepared, check_outputs, runtime_of
 from nas.latency.target import Target
 
@@ -155,10 +163,18 @@ class Seat:
         self._load(networks)
         assert self._worker is not None
         names = [name for turn in schedule for name in turn]
-        work = {name: ns * repeats[name] for name, ns in self.call_ns.items() if name in repeats}
+        untimed = {name: untimed_for(self.call_ns[name]) for name in repeats}
+        counts = {name: repeats[name] + untimed[name] for name in repeats}
+        work = {name: ns * counts[name] for name, ns in self.call_ns.items() if name in counts}
         expected = 4e-9 * (sum(work[name] for name in names) + len(names) * work[REFERENCE])
         reply = self._worker.ask(
-            {"do": "time", "schedule": schedule, "reference": REFERENCE, "repeats": repeats},
+            {
+                "do": "time",
+                "schedule": schedule,
+                "reference": REFERENCE,
+                "repeats": repeats,
+                "untimed": untimed,
+            },
             seconds=LEAST_SECONDS + SLOWER_THAN_WARM * expected,
         )
         cpu_clock = self.target.clock != "wall"

@@ -7,7 +7,7 @@ request, what the times mean is worked out by who asked.
 
     hello   threads, device, pin, parent        -> versions, machine
     load    name, runtime, shape, seed, bytes   -> outputs, ns (of a warm call)
-    time    schedule, reference, repeats        -> samples, states
+    time    schedule, reference, repeats, untimed  -> samples, states
     drop    names                               -> {}
     profile runtime, shape, seed, calls, bytes  -> operators
 
@@ -339,11 +339,12 @@ def _version(runtime: str) -> str:
 def time_schedule(request: dict[str, Any], content: bytes) -> dict[str, Any]:
     """Run the schedule: reference | untimed | timed twice | untimed reference | reference.
 
-    What comes after another network finds the caches full of that one's weights. So the first call
-    after a change is never timed, the reference's as little as the candidate's: without its own
-    untimed call a duplicate of the reference came out 7 % faster than the reference.
+    What comes after another network finds the caches full of that one's weights. So the first calls
+    after a change are never timed (`untimed` says how many), the reference's as little as the
+    candidate's: without its own untimed call a duplicate of the reference came out 7 % faster.
     """
-    repeats, samples, states = request["repeats"], [], []
+    repeats, untimed = request["repeats"], request["untimed"]
+    samples, states = [], []
     reference, _, timer, _ = NETWORKS[request["reference"]]
     often = repeats[request["reference"]]
     reference()
@@ -353,9 +354,11 @@ def time_schedule(request: dict[str, Any], content: bytes) -> dict[str, Any]:
         for name in names:
             call, count = NETWORKS[name][0], repeats[name]
             before = timer(reference, often)
-            call()
+            for _ in range(untimed[name]):
+                call()
             calls = [timer(call, count), timer(call, count)]
-            reference()
+            for _ in range(untimed[request["reference"]]):
+                reference()
             samples.append([number, name, before, calls, timer(reference, often)])
     for name in repeats:
         _check_same(name)

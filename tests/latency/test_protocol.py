@@ -69,6 +69,12 @@ def test_short_calls_are_repeated_until_a_millisecond():
     assert protocol.repeats_for(0.0) == protocol.MOST_REPEATS
 
 
+def test_short_calls_are_left_untimed_until_caches_are_warm():
+    assert protocol.untimed_for(1e6) == 3
+    assert protocol.untimed_for(10e6) == 1
+    assert protocol.untimed_for(0.0) == protocol.MOST_REPEATS
+
+
 def test_short_networks_get_more_rounds_and_long_ones_the_least():
     level = SCREEN
     assert rounds_for(1e12, level) == level.rounds

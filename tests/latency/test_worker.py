@@ -92,6 +92,7 @@ def test_a_turn_holds_the_reference_on_either_side_and_two_timed_groups(worker):
             "schedule": [["a"], ["a", "reference"]],
             "reference": "reference",
             "repeats": {"a": 3, "reference": 5},
+            "untimed": {"a": 2, "reference": 1},
         },
         seconds=60,
     )
@@ -136,7 +137,13 @@ def test_dropped_networks_are_gone(worker):
     worker.ask({"do": "drop", "names": ["one"]}, seconds=60)
     with pytest.raises(MeasurementError, match="KeyError"):
         worker.ask(
-            {"do": "time", "schedule": [["one"]], "reference": "one", "repeats": {"one": 1}},
+            {
+                "do": "time",
+                "schedule": [["one"]],
+                "reference": "one",
+                "repeats": {"one": 1},
+                "untimed": {"one": 1},
+            },
             seconds=60,
         )
 
