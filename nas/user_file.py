@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +41,34 @@ def digest(reference: str) -> str:
     Raises:
         InputError: no such file.
     """
-    return hashlib.sha256(_content(reference)).hexdigest()[:16]
+    return _hashed("", _content(reference))
+
+
+JUST_NOW_NS = 2_000_000_000
+"""A file changed so recently may change again without its time telling: clocks of file systems are
+coarse."""
+
+# Every unit of the user's own that is named asks again, thousands of times a proposal: what was
+# read and hashed is kept while the file is as it was.
+
+
+@lru_cache(maxsize=64)
+def _hashed(before: str, content: bytes) -> str:
+    return hashlib.sha256(before.encode() + content).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _read(path: str, changed: int, size: int) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _content(reference: str) -> bytes:
-    path = Path(reference.rpartition(":")[0])
+    path = os.path.abspath(reference.rpartition(":")[0])
     try:
-        return path.read_bytes()
+        seen = os.stat(path)
+        if time.time_ns() - seen.st_mtime_ns < JUST_NOW_NS:
+            return Path(path).read_bytes()
+        return _read(path, seen.st_mtime_ns, seen.st_size)
     except OSError as error:
         raise InputError(
             f"{reference}: must name a Python file that can be read; got {error.strerror}; "
@@ -54,8 +78,7 @@ def _content(reference: str) -> bytes:
 
 def _module(reference: str, path: Path) -> Any:
     content = _content(reference)
-    key = hashlib.sha256(str(path.resolve()).encode() + b"\0" + content).hexdigest()[:16]
-    own = f"nas_user_file_{key}"
+    own = f"nas_user_file_{_hashed(f'{os.path.abspath(path)}{chr(0)}', content)}"
     if own not in sys.modules:
         spec = importlib.util.spec_from_file_location(own, path)
         if spec is None or spec.loader is None:
