@@ -10,6 +10,9 @@ from nas.events import Counts, Waiting
 from nas.outcome import Certificate, Outcome
 from nas.sketch import SketchPoint
 
+ENDED = "nas.end"
+"""Under which name a study keeps what only its end knows of the finalists."""
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -75,6 +78,16 @@ class Finalist:
         if self.seeds:
             return mean(one.validation for one in self.seeds)
         return self.outcome.evaluation.value if self.outcome.evaluation else None
+
+    @property
+    def shown(self) -> str:
+        """Its name, and from which weights its training began where a file was given."""
+        conditions = self.outcome.evaluation.conditions if self.outcome.evaluation else {}
+        if "init" not in conditions:
+            return self.name
+        if not conditions["loaded"]:
+            return f"{self.name}, from scratch"
+        return f"{self.name}, fine-tuned" if self.trial is None else self.name
 
     @property
     def test_deviation(self) -> float | None:

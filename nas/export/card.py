@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import mean, stdev
+
 from nas.export.folder import Manifest
 from nas.outcome import Latency
 
@@ -18,8 +21,8 @@ SAYS = {
 }
 
 
-def card(found: Manifest, *, labels: tuple[str, ...]) -> str:
-    """The text of the README."""
+def card(found: Manifest, *, labels: tuple[str, ...], own: Sequence[str] = ()) -> str:
+    """The text of the README; `own` names the files of units of the user's own."""
     inputs = found.preprocess
     shape = f"{inputs.channels}x{inputs.height}x{inputs.width}"
     shown = ", ".join(labels[:10]) + (f", and {len(labels) - 10} more" if len(labels) > 10 else "")
@@ -28,7 +31,9 @@ def card(found: Manifest, *, labels: tuple[str, ...]) -> str:
         if inputs.inside
         else "Its graphs take normalised images."
     )
-    files = "\n".join(f"| `{name}` | {says} |" for name, says in SAYS.items())
+    said = {**SAYS, **dict.fromkeys(own, "code of the network's own units")}
+    files = "\n".join(f"| `{name}` | {says} |" for name, says in said.items())
+    code = f"; the code in {', '.join(own)} is run" if own else ""
     return f"""\
 # {found.name}
 
@@ -57,7 +62,7 @@ nas verify .
 ```
 
 checks on any machine that the outputs, the accuracy and the latency are those told here. From
-Python, `nas.load(".")` gives the torch module; nothing in this folder is ever unpickled.
+Python, `nas.load(".")` gives the torch module; nothing in this folder is ever unpickled{code}.
 
 | file | what it is |
 |---|---|
@@ -89,10 +94,16 @@ def _accuracy(found: Manifest) -> str:
         f"{found.data_name} ({found.data_hash}); 95 % interval {100 * found.test_low:.2f} to "
         f"{100 * found.test_high:.2f} % (Wilson: the luck of these images"
     )
-    if found.seeds == 1:
-        words += "; one training with one seed, the luck of the training is not in it).\n"
+    words += ", not that of the training).\n"
+    if len(found.seed_tests) > 1:
+        spread = f"{100 * mean(found.seed_tests):.2f} +- {100 * stdev(found.seed_tests):.2f} %"
+        words += (
+            f"\nThe same training with {len(found.seed_tests)} seeds, of which this is the first, "
+            f"had {spread} (mean and deviation, {found.metric.replace('_', ' ')} on the same "
+            "images).\n"
+        )
     else:
-        words += f"; {found.seeds} seeds).\n"
+        words += "\nOne training with one seed.\n"
     if found.validation_accuracy is not None:
         words += (
             f"\nOn the validation images, by which it was chosen: "

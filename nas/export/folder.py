@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture
 from nas.errors import ArchitectureError, ExportError, SettingsError
+from nas.export.own_files import placed
 from nas.outcome import Latency
 from nas.settings import DataSettings
 
@@ -59,7 +60,9 @@ class Manifest:
 
     `differences` are those of each file from eager torch, `latencies` of each file that a runtime
     loads, measured on `target` beside the published network `reference`; `files` holds the SHA-256
-    of each file. Accuracies are shares; the interval of the test accuracy is Wilson's, 95 %.
+    of each file; `seed_tests` what each seed's training had on the test images by `metric`, where
+    there was more than this one. Accuracies are shares; the interval of the test accuracy is
+    Wilson's, 95 %.
     """
 
     name: str
@@ -74,7 +77,7 @@ class Manifest:
     test_low: float
     test_high: float
     validation_accuracy: float | None
-    seeds: int
+    seed_tests: tuple[float, ...]
     epochs: int | None
     costs: dict[str, Any]
     target: dict[str, Any]
@@ -87,6 +90,7 @@ class Manifest:
     versions: dict[str, str]
     study: str = ""
     trial: int | None = None
+    metric: str = "accuracy"
     files: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -104,6 +108,7 @@ class Manifest:
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
         """The way back from `to_json`."""
         found = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        found["seed_tests"] = tuple(value["seed_tests"])
         found["data"] = DataSettings(**value["data"])
         found["preprocess"] = Preprocess.from_json(value["preprocess"])
         found["latencies"] = {n: Latency.from_json(v) for n, v in value["latencies"].items()}
@@ -141,8 +146,9 @@ def architecture_of(folder: Path) -> Architecture:
     """
     path = folder / ARCHITECTURE
     try:
-        return Architecture.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ArchitectureError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Architecture.from_json(placed(value, folder))
+    except (OSError, ValueError, KeyError, TypeError, ArchitectureError) as error:
         raise ExportError(
             f"{path}: must be as nas export wrote it; got {error}; allowed: export it again"
         ) from error
@@ -152,7 +158,8 @@ def load(folder: str | Path) -> nn.Module:
     """The module of an exported folder, with its weights, in evaluation mode.
 
     It takes images as `preprocess.json` describes them, normalised also where the exported graphs
-    do that themselves. No pickle is read: what is in the folder cannot run code.
+    do that themselves. No pickle is read. What is in the folder cannot run code, but for the files
+    in `own/`, which a network with units of the user's own has and needs.
 
     Raises:
         ExportError: the folder is not whole, or its weights are of another network.

@@ -10,6 +10,7 @@ from nas.architecture import Architecture
 from nas.errors import StudyError
 from nas.names import resolve
 from nas.outcome import Evaluation
+from nas.result import ENDED
 from nas.settings import Settings
 from nas.settings.compose import compose, override
 from nas.study.storage import StudyStorage
@@ -30,7 +31,8 @@ from search_spaces.published import PUBLISHED
 class Source:
     """A network with weights: where they lie, and how they were come by.
 
-    `settings` name the images and the target; `study` and `trial` say where it was found.
+    `settings` name the images and the target; `study` and `trial` say where it was found;
+    `seed_tests` what other seeds of the same training had on the test images, this one's first.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Source:
     study: str = ""
     trial: int | None = None
     data_hash: str = ""
+    seed_tests: tuple[float, ...] = ()
 
 
 def find(
@@ -133,6 +136,7 @@ def _of_study(
     try:
         data_hash = storage.get("nas.data") or ""
         outcome = next(one.outcome for one in storage.records() if one.number == trial)
+        judged = (storage.get(ENDED) or {}).get("finalists", [])
     finally:
         storage.close()
     if weights is None:
@@ -155,6 +159,12 @@ def _of_study(
         study=study,
         trial=trial,
         data_hash=data_hash if weights is None else "",
+        seed_tests=tuple(
+            seed["test"]
+            for one in judged
+            for seed in one.get("seeds", ())
+            if one["trial"] == trial and weights is None
+        ),
     )
 
 

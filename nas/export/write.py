@@ -45,6 +45,7 @@ from nas.export.forms import (
     wrapped,
 )
 from nas.export.measure import measure
+from nas.export.own_files import OWN, carried
 from nas.export.source import Source
 from nas.network import build
 from nas.outcome import Latency
@@ -106,8 +107,11 @@ def export(
         manifest = _manifest(
             source, data, preprocess, share, differences, latencies, command=command
         )
-        (making / CARD).write_text(card(manifest, labels=data.class_names), encoding="utf-8")
-        files = {path.name: sha256(path) for path in sorted(making.iterdir())}
+        own = sorted(path.relative_to(making).as_posix() for path in making.glob(f"{OWN}/*"))
+        text = card(manifest, labels=data.class_names, own=own)
+        (making / CARD).write_text(text, encoding="utf-8")
+        written = sorted(path for path in making.rglob("*") if path.is_file())
+        files = {path.relative_to(making).as_posix(): sha256(path) for path in written}
         manifest = replace(manifest, files=files)
         (making / MANIFEST).write_text(json.dumps(manifest.to_json(), indent=2), encoding="utf-8")
         making.chmod(0o755)
@@ -184,7 +188,7 @@ def _write_files(
 ) -> dict[str, np.ndarray]:
     """All files but those that tell of the others; the golden images."""
     architecture = source.architecture
-    text = json.dumps(architecture.to_json(), indent=2)
+    text = json.dumps(carried(architecture.to_json(), folder), indent=2)
     (folder / ARCHITECTURE).write_text(text, encoding="utf-8")
     (folder / LABELS).write_text("\n".join(data.class_names) + "\n", encoding="utf-8")
     (folder / PREPROCESS).write_text(json.dumps(asdict(preprocess), indent=2), encoding="utf-8")
@@ -256,7 +260,8 @@ def _manifest(
         test_low=low,
         test_high=high,
         validation_accuracy=evaluation.accuracy if evaluation else None,
-        seeds=1,
+        seed_tests=source.seed_tests,
+        metric=source.settings.objective.metric,
         epochs=len(evaluation.epochs) if evaluation else None,
         costs=count(source.architecture).to_json(),
         target=target_of(target).to_json() if latencies else {},

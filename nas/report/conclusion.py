@@ -6,10 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from nas.result import Finalist, SearchResult
+from nas.result import ENDED, Finalist, SearchResult
 from nas.study.storage import StudyStorage
-
-KEY = "nas.end"
 
 
 def concluded(
@@ -21,7 +19,7 @@ def concluded(
         The page, and what went wrong in a sentence: a report never costs a search its result.
     """
     try:
-        storage.set(KEY, _end(result))
+        storage.set(ENDED, _end(result))
         if not written:
             return None, ()
         from nas.report.write import write_report

@@ -13,6 +13,7 @@ from typing import Any
 from nas.errors import NasError
 from nas.objective import LATENCY_FLOOR, noise_of, rank
 from nas.outcome import Outcome, TrialRecord
+from nas.result import ENDED
 from nas.settings import Settings
 from nas.settings.stored import read
 from nas.space import Option
@@ -142,7 +143,7 @@ def read_story(path: Path, *, ended: bool = False) -> Story:
         genes = {name: tuple(options) for name, options in storage.get("nas.genes") or ()}
         holder = "" if ended else driver(path)
         finished = counted(list(records)).evaluated >= settings.study.trials
-        end = storage.get("nas.end") or {}
+        end = storage.get(ENDED) or {}
         images = int(storage.get("nas.validation_images") or 0)
         now = time.time()
         if storage.get("nas.origin") is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 from dataclasses import replace
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 import nas
-from nas.architecture import Architecture
+from nas.architecture import Architecture, UnitSpec
 from nas.errors import DataError, ExportError, NasError, StudyError, TrackingError
+from nas.export.card import card
 from nas.export.forms import DYNAMIC, FORMS, PROGRAM, STATIC, TENSORS, contents, folded
 from nas.export.source import Source, find
 from nas.export.verify import compared, verify
@@ -23,6 +25,7 @@ from nas.outcome import Latency
 from nas.settings import Settings
 from nas.weights import initialise, save
 
+OWN_SPACE = Path(__file__).parents[2] / "docs" / "own_space.md"
 TEXT = "in1x8x8+stem8-s1+shuffle_v1:24-s2-n2-g2+shuffle_v2:48-s2-n2+sandglass:48+head0+out10"
 NETWORK = Architecture.from_text(TEXT)
 
@@ -226,6 +229,37 @@ def test_loading_gives_the_module_and_never_unpickles(copied):
         nas.load(copied)
     with pytest.raises(ExportError, match=r"without model\.json"):
         nas.load(copied.parent)
+
+
+def test_units_of_the_users_own_travel_with_the_network(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", OWN_SPACE.read_text(), re.DOTALL)
+    file = tmp_path / "here" / "my_space.py"
+    file.parent.mkdir()
+    file.write_text(block)
+    network = replace(NETWORK, units=(UnitSpec(f"{file}:Smooth", 24, stride=2), *NETWORK.units[2:]))
+    torch.manual_seed(4)
+    save(build(network), tmp_path / "w.safetensors", architecture=network)
+    source = replace(source_of(tmp_path / "w.safetensors"), architecture=network)
+    made = export(source, tmp_path / "out", latency=False)
+    images = torch.randn(2, 1, 8, 8)
+    with torch.no_grad():
+        expected = nas.load(tmp_path / "out")(images)
+    there = tmp_path / "elsewhere"
+    shutil.move(tmp_path / "out", there)
+    shutil.rmtree(file.parent)
+    with torch.no_grad():
+        assert torch.equal(nas.load(there)(images), expected)
+    assert all(check.agrees is not False for check in verify(there))
+    (own,) = (there / "own").iterdir()
+    assert f"| `own/{own.name}` |" in (there / "README.md").read_text()
+    assert f"own/{own.name}" in made.manifest.files
+
+
+def test_the_models_readme_tells_what_other_seeds_had(made):
+    several = replace(made.manifest, seed_tests=(0.98, 0.96, 0.97))
+    text = card(several, labels=("a", "b"))
+    assert "with 3 seeds, of which this is the first, had 97.00 +- 1.00 %" in text
+    assert "One training with one seed" in card(made.manifest, labels=("a", "b"))
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
