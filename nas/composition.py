@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ from search_spaces import SEARCH_SPACES
 
 if TYPE_CHECKING:
     from nas.evaluation.table import Table
+
+DRAWN = 16
+"""So many random networks of the space are held against the weights to start from."""
 
 UNMEASURED_MS = 1000.0
 """Told for a latency that was not measured where there is no reference to take it from."""
@@ -87,6 +91,9 @@ def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = No
     objective = objective_of(settings, limits)
     measures = table is None or (objective.needs_latency and not table.has_latency)
     reference = named(settings.objective.reference) if measures else None
+    start = _start(settings.space, space, named)
+    if table is None and reference and settings.training.init is not None:
+        _check_init(Path(settings.training.init), space, reference, start)
     if resolved is None:
         resolved = _resolved(settings, reference) if table is None and reference else {}
     compared = [x.network for x in limits if x.quantity == "latency" and x.network]
@@ -94,7 +101,7 @@ def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = No
         settings=settings,
         facts=facts,
         space=space,
-        start=_start(settings.space, space, named),
+        start=start,
         objective=objective,
         reference=reference if table is None else None,
         yardstick=named(compared[0]) if compared else reference,
@@ -135,6 +142,17 @@ def _trained(settings: Settings) -> Facts:
     data = load(settings.data)
     images = len(data.validation)
     return Facts(data.name, data.hash, data.input, data.classes, images, data.kept)
+
+
+def _check_init(
+    path: Path, space: SearchSpace, reference: Architecture, start: tuple[Genes, ...]
+) -> None:
+    """A file that no network of the study can start from is told before the first is trained."""
+    from nas.weights import check_some
+
+    rng = random.Random(0)
+    drawn = [space.sample(rng) for _ in range(DRAWN)]
+    check_some([reference, *(space.decode(genes) for genes in (*start, *drawn))], path)
 
 
 def _resolved(settings: Settings, reference: Architecture) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def search_table(result: SearchResult) -> RenderableType:
 def _cells(finalist: Finalist) -> list[str]:
     outcome = finalist.outcome
     return [
-        finalist.name,
+        finalist.shown,
         percent(accuracy_of(outcome)).removesuffix(" %"),
         percent(finalist.test_accuracy).removesuffix(" %"),
         interval(outcome.latency),

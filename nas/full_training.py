@@ -98,6 +98,10 @@ def plan(
 
         check_whole(architecture, weights)
         training = replace(training, init=str(weights))
+    elif training.init is not None:
+        from nas.weights import check_some
+
+        check_some([architecture], Path(training.init))
     from nas.training import resolve as resolve_training
 
     resolve_training(training)  # a device that is not there is told at once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def save(module: nn.Module, path: Path, *, architecture: Architecture) -> None:
 
 @dataclass(frozen=True)
 class Initialised:
-    """Names of the tensors that were taken from a file and of those left as they were drawn."""
+    """Names of the tensors that were taken from a file and of those left as they were drawn.
+
+    Without any `loaded` the training is one from scratch.
+    """
 
     loaded: tuple[str, ...]
     left: tuple[str, ...]
@@ -61,24 +65,43 @@ def initialise(module: nn.Module, path: Path) -> Initialised:
     head for another number of classes, and units that differ, keep the weights they were drawn.
 
     Raises:
-        DataError: the file is missing or damaged, or nothing in it matches.
+        DataError: the file is missing or damaged.
     """
-    stored = _read_torch(path) if path.suffix in (".pth", ".pt") else _read(path)[0]
-    current = module.state_dict()
-    loaded = [
-        name for name, value in current.items()
-        if name in stored and stored[name].shape == value.shape
-    ]  # fmt: skip
-    if not any(current[name].ndim > 1 for name in loaded):
-        raise DataError(
-            f"training.init: {path} must hold weights of such a network; got "
-            f"{', '.join(list(stored)[:3])}, of which none match; allowed: names and shapes like "
-            f"{next(iter(current))}"
-        )
+    stored, current = _stored(path), module.state_dict()
+    loaded = _matching(current, stored)
     with torch.no_grad():
         for name in loaded:
             current[name].copy_(stored[name])
     return Initialised(tuple(loaded), tuple(name for name in current if name not in set(loaded)))
+
+
+def _stored(path: Path) -> dict[str, torch.Tensor]:
+    return _read_torch(path) if path.suffix in (".pth", ".pt") else _read(path)[0]
+
+
+def _matching(current: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of equal shape; none where no convolution or matrix is among them, for normalisation
+    fits any layer of its width and says nothing alone."""
+    names = [n for n, value in current.items() if n in stored and stored[n].shape == value.shape]
+    return names if any(current[name].ndim > 1 for name in names) else []
+
+
+def check_some(networks: Sequence[Architecture], path: Path) -> None:
+    """Raise unless a file holds weights that one of these networks can start from.
+
+    Raises:
+        DataError: the file is missing or damaged, or nothing in it matches any of them.
+    """
+    stored = _stored(path)
+    for network in networks:
+        current = build(network).state_dict()
+        if _matching(current, stored):
+            return
+    raise DataError(
+        f"training.init: {path} must hold weights of such networks; got "
+        f"{', '.join(list(stored)[:3])}, of which none match; allowed: names and shapes like "
+        f"{next(iter(current))}"
+    )
 
 
 def check_whole(architecture: Architecture, path: Path) -> None:

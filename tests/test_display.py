@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from dataclasses import replace
 
@@ -241,6 +242,25 @@ def result() -> SearchResult:
         reference=Finalist("shufflenet_v2_x0_5", None, outcome(0.90, 5.0), 0.91),
         baseline=0.9496, noise=0.011, seconds=60.0,
     )  # fmt: skip
+
+
+def test_the_final_table_says_which_training_began_with_given_weights() -> None:
+    def began(finalist: Finalist, loaded: int) -> Finalist:
+        found = finalist.outcome
+        assert found.evaluation is not None
+        known = {"init": "weights.pth", "loaded": loaded, "left": []}
+        evaluation = replace(found.evaluation, conditions=known)
+        return replace(finalist, outcome=replace(found, evaluation=evaluation))
+
+    found = result()
+    assert found.reference is not None
+    winners = (began(found.winners[0], 12), began(found.winners[1], 0))
+    changed = replace(found, winners=winners, reference=began(found.reference, 12))
+    sheet = Console(file=io.StringIO(), width=200)
+    sheet.print(search_table(changed))
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    rows = [re.split(r"  +", line)[0].strip() for line in shown.splitlines()]
+    assert {"trial 17", "trial 1234, from scratch", "shufflenet_v2_x0_5, fine-tuned"} <= set(rows)
 
 
 def test_the_final_table_fits_80_columns_and_cuts_no_text_form() -> None:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from nas.architecture import Architecture
 from nas.errors import DataError
 from nas.network import build
-from nas.weights import initialise, save
+from nas.weights import check_some, initialise, save
 
 TEXT = "in1x8x8+stem8-s1+sandglass:16-s2+sandglass:24-s2+head0+out10"
 NETWORK = Architecture.from_text(TEXT)
@@ -58,10 +60,23 @@ def test_the_head_for_other_classes_keeps_its_own_weights(tmp_path, trained):
     assert torch.equal(module.stem.conv.conv.weight, trained.stem.conv.conv.weight)
 
 
-def test_weights_of_which_nothing_matches_are_refused(tmp_path):
+def test_weights_that_no_network_can_start_from_are_refused(tmp_path, trained):
     torch.save({"layer.weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
     with pytest.raises(DataError, match=r"other\.pth must hold weights .*layer\.weight"):
-        initialise(drawn(NETWORK), tmp_path / "other.pth")
+        check_some([NETWORK, FIVE_CLASSES], tmp_path / "other.pth")
+    save(trained, tmp_path / "own.safetensors", architecture=NETWORK)
+    check_some([replace(NETWORK, units=NETWORK.units[:1]), NETWORK], tmp_path / "own.safetensors")
+
+
+def test_normalisation_alone_is_no_start(tmp_path, trained):
+    state = {name: one for name, one in trained.state_dict().items() if one.ndim < 2}
+    torch.save(state, tmp_path / "norms.pth")
+    module = drawn(NETWORK)
+    before = {name: one.clone() for name, one in module.state_dict().items()}
+    found = initialise(module, tmp_path / "norms.pth")
+    assert found.loaded == ()
+    assert set(found.left) == before.keys()
+    assert all(torch.equal(one, before[name]) for name, one in module.state_dict().items())
 
 
 def test_code_in_a_weights_file_is_never_run(tmp_path):

@@ -6,8 +6,11 @@ import torch
 from nas.architecture import Architecture
 from nas.data import DataSet, Split, load
 from nas.errors import DataError, StudyError
+from nas.network import build
+from nas.outcome import EpochResult
 from nas.settings import DataSettings, TrainingSettings
 from nas.training import train
+from nas.training.checkpoint import Running, read, write
 
 # Dropout draws from torch's global generator, shifts from the training's own.
 NETWORK = Architecture.from_text(
@@ -108,3 +111,24 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_one(tmp_path, di
         train(NETWORK, digits, SGD, seed=1, folder=tmp_path)
     (tmp_path / "epoch-2.safetensors").rmdir()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_scale_of_float16_gradients_goes_on_where_it_was(tmp_path):
+    def running(scale):
+        module = build(NETWORK)
+        return Running(
+            module=module,
+            optimizer=torch.optim.SGD(module.parameters(), lr=0.1),
+            generator=torch.Generator(),
+            average=None,
+            scaler=torch.amp.GradScaler("cpu", init_scale=scale),
+        )
+
+    grown = running(2.0**11)
+    # The scale a scaler starts with is made when it first scales something.
+    grown.scaler.scale(torch.ones(()))
+    result = EpochResult(epoch=1, accuracy=0.5, loss=1.0, seconds=1.0)
+    write(tmp_path, grown, [result], identity={"a": 1})
+    found = running(2.0**16)
+    read(tmp_path, found, identity={"a": 1})
+    assert found.scaler.get_scale() == 2.0**11
