@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.outcome import Latency, Outcome
+from nas.outcome import Latency, Outcome, as_certified
 from nas.quantities import decimals
 from nas.result import Finalist, SearchResult
 from nas.tables import (
@@ -118,12 +118,6 @@ def _reading_certified(result: SearchResult) -> list[str]:
         if one.certificate
     ]
     return lines
-
-
-def as_certified(outcome: Outcome) -> Outcome:
-    """An outcome with its certified latency in the place of the search's, if it has one."""
-    certificate = outcome.certificate
-    return replace(outcome, latency=certificate.latency) if certificate else outcome
 
 
 def _reading(result: SearchResult) -> list[str]:

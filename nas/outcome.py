@@ -264,6 +264,12 @@ class Outcome:
         return cls(**fields)
 
 
+def as_certified(outcome: Outcome) -> Outcome:
+    """An outcome with its certified latency in the place of the search's, if it has one."""
+    certificate = outcome.certificate
+    return dataclasses.replace(outcome, latency=certificate.latency) if certificate else outcome
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One trial of a study as everybody outside Optuna sees it.

@@ -6,10 +6,25 @@ import math
 
 from nas.outcome import Latency, Outcome
 
+NORMAL_95 = 1.959964
+"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
+
 
 def percent(share: float | None) -> str:
     """A share of images."""
     return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def share_interval(share: float, number: int) -> tuple[float, float]:
+    """The 95 % interval of a share that was found on so many images.
+
+    Reference:
+        Wilson 1927, JASA 22: also near 0 and 1, where share +- 2 standard errors leaves 0..1.
+    """
+    square = NORMAL_95**2 / number
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
+    return middle - half, middle + half
 
 
 def milliseconds(latency: Latency | None) -> str:

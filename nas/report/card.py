@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import fmean
+from typing import Any
 
-from nas.outcome import Latency, Outcome, TrialRecord
-from nas.quantities import amount, interval, percent, times_reference
+from nas.outcome import Certificate, Latency, Outcome, TrialRecord, as_certified
+from nas.quantities import amount, interval, percent, share_interval, times_reference
 from nas.report.markup import commands, numbers, paragraph
 from nas.report.story import Story
 from nas.report.words import accuracy_of, name_of
@@ -25,7 +28,7 @@ def card(story: Story) -> str:
     title = "Take this network" if story.state == "finished" else "The best so far"
     return (
         f'<div class="card"><h3>{title}: {name}</h3>{numbers(_numbers(story, winner))}'
-        f"{paragraph(_against(story, winner.outcome))}"
+        f"{paragraph(_against(story, winner))}"
         f'<p class="form">{form}</p>{commands(_commands(story, winner))}</div>'
     )
 
@@ -34,14 +37,14 @@ def _numbers(story: Story, winner: TrialRecord) -> list[tuple[str, str, str]]:
     outcome = winner.outcome
     assert outcome is not None
     found = story.finalist(winner.number)
-    accuracy = accuracy_of(outcome)
-    noise = story.noise(accuracy)
-    spread = f"+- {100 * noise:.2f} on {story.images} images" if noise else "interval not known"
-    items = [("validation accuracy", percent(accuracy), spread)]
+    items = [_validation(story, outcome, found)]
     if found.get("test_accuracy") is not None:
-        items.append(("test accuracy", percent(found["test_accuracy"]), "never steered the search"))
+        items.append(_test(story, found))
+    if outcome.certificate:
+        items.append(_certified(story, outcome.certificate))
     if outcome.latency:
-        items.append(_latency(story, outcome, outcome.latency))
+        what = "latency in the search" if outcome.certificate else "latency"
+        items.append(_latency(story, outcome, outcome.latency, what=what))
     if outcome.costs:
         more = _within(story, outcome, "multiply_adds")
         items.append(("multiply-adds", amount(outcome.costs.multiply_adds), more))
@@ -50,44 +53,131 @@ def _numbers(story: Story, winner: TrialRecord) -> list[tuple[str, str, str]]:
     return items
 
 
-def _latency(story: Story, outcome: Outcome, latency: Latency) -> tuple[str, str, str]:
-    ms, low, high = (three_digits(v) for v in (latency.ms, latency.low, latency.high))
-    words = [f"95 %: {low} to {high} ms"]
+def _metric(story: Story, images: str) -> str:
+    """What candidates are compared by, in words."""
+    return f"{images} {story.settings.objective.metric.replace('_', ' ')}"
+
+
+def _validation(story: Story, outcome: Outcome, found: Mapping[str, Any]) -> tuple[str, str, str]:
+    assert outcome.evaluation is not None  # a winner was trained
+    seeds = _validated(found)
+    value = fmean(seeds) if seeds else outcome.evaluation.value
+    words = [_seeds(seeds), _likely(story, value, story.images) or "interval not known"]
+    return _metric(story, "validation"), percent(value), "; ".join(words)
+
+
+def _validated(found: Mapping[str, Any]) -> list[float]:
+    """What a finalist's seeds reached on the validation images."""
+    return [float(one["validation"]) for one in found.get("seeds", ())]
+
+
+def _test(story: Story, found: Mapping[str, Any]) -> tuple[str, str, str]:
+    value = float(found["test_accuracy"])
+    seeds = [float(one["test"]) for one in found.get("seeds", ())]
+    images = sum(sum(row) for row in found.get("confusion", ()))
+    words = [_seeds(seeds), _likely(story, value, images), "never steered the search"]
+    return _metric(story, "test"), percent(value), "; ".join(word for word in words if word)
+
+
+def _seeds(values: Sequence[float]) -> str:
+    """The trainings behind a number."""
+    if len(values) < 2:
+        return "one seed"
+    each = ", ".join(f"{100 * value:.2f}" for value in values)
+    return f"mean of {len(values)} seeds ({each})"
+
+
+def _likely(story: Story, share: float, images: int) -> str:
+    """The interval that the number of images leaves; only shares of images have this one."""
+    if not images or story.settings.objective.metric not in ("accuracy", "top5"):
+        return ""
+    low, high = share_interval(share, images)
+    return f"95 %: {100 * low:.1f} to {100 * high:.1f} on {images} images"
+
+
+def _certified(story: Story, certificate: Certificate) -> tuple[str, str, str]:
+    """What fresh processes found at the end, against the limit."""
+    latency = certificate.latency
+    words = [f"{_span(latency)} in {latency.processes} fresh processes"]
+    name = next((name for name in ("latency", "latency_of") if name in story.bounds), None)
+    if name is not None:
+        high = latency.high if name == "latency" else latency.ratio_high
+        words.append(_below(story, name, math.log(high / story.bounds[name])))
+    if certificate.verdict == "unresolved":
+        words.append("the value keeps the limit, the end of its interval does not")
+    p95, load = three_digits(certificate.p95_ms), three_digits(certificate.sustained_ms)
+    words.append(f"95 of 100 calls within {p95} ms; under load {load} ms")
+    return "certified latency", f"{three_digits(latency.ms)} ms", "; ".join(filter(None, words))
+
+
+def _span(latency: Latency) -> str:
+    return f"95 %: {three_digits(latency.low)} to {three_digits(latency.high)} ms"
+
+
+def _latency(
+    story: Story, outcome: Outcome, latency: Latency, *, what: str
+) -> tuple[str, str, str]:
+    words = [_span(latency)]
     if latency.status != "RESOLVED":
         words.append("wider than aimed at")
     if within := _within(story, outcome, "latency"):
         words.append(within)
-    return "latency", f"{ms} ms", "; ".join(words)
+    return what, f"{three_digits(latency.ms)} ms", "; ".join(words)
 
 
 def _within(story: Story, outcome: Outcome, quantity: str) -> str:
     """How far below its limit a quantity is."""
     for name in (quantity, f"{quantity}_of"):
         if name in outcome.violations:
-            below = 100 * (1 - math.exp(outcome.violations[name]))
-            limit = "limit"
-            if name == "latency_of":
-                objective = story.settings.objective
-                limit = f"limit ({objective.latency_of or objective.reference}, measured beside it)"
-            return f"{below:.1f} % below the {limit}" if below > 0 else f"at the {limit}"
+            return _below(story, name, outcome.violations[name])
     return ""
 
 
-def _against(story: Story, outcome: Outcome) -> str:
-    if story.reference is None:
+def _below(story: Story, name: str, violation: float) -> str:
+    """How far below a limit a violation, ln(value / limit), is."""
+    limit = "limit"
+    if name == "latency_of":
+        objective = story.settings.objective
+        limit = f"limit ({objective.latency_of or objective.reference}, measured beside it)"
+    share = 100 * (1 - math.exp(violation))
+    if violation > 0:
+        return f"up to {-share:.1f} % above the {limit}"
+    return f"{share:.1f} % below the {limit}" if share > 0 else f"at the {limit}"
+
+
+def _against(story: Story, winner: TrialRecord) -> str:
+    outcome = winner.outcome
+    if story.reference is None or outcome is None:
         return ""
     name, reference = story.reference
     words = []
     if reference.evaluation:
-        points = 100 * (accuracy_of(outcome) - reference.evaluation.accuracy)
-        words.append(f"{points:+.2f} points of validation accuracy")
+        first, second = (_validated(story.finalist(n)) for n in (winner.number, None))
+        if len(first) != len(second) or not first:
+            # A mean of three against a single lucky training would not be fair.
+            first, second = [accuracy_of(outcome)], [reference.evaluation.accuracy]
+        points = 100 * (fmean(first) - fmean(second))
+        words.append(f"{points:+.2f} points of {_metric(story, 'validation')}")
+    if outcome.certificate and reference.certificate:
+        outcome, reference = as_certified(outcome), as_certified(reference)
     times = times_reference(outcome.latency, reference)
     if times is not None:
         words.append(f"{times:.2f} x its latency")
     if outcome.costs and reference.costs:
         share = outcome.costs.multiply_adds / max(1, reference.costs.multiply_adds)
         words.append(f"{share:.2f} x its multiply-adds")
-    return f"Against {name}: {', '.join(words)}."
+    return f"Against {name}: {', '.join(words)}.{_difference(story)}"
+
+
+def _difference(story: Story) -> str:
+    """What the test images say of winner and reference, seeds and all."""
+    if story.difference is None:
+        return ""
+    mean, low, high = (100 * story.difference[key] for key in ("mean", "low", "high"))
+    word = "a tie" if low <= 0 <= high else "more" if mean > 0 else "less"
+    return (
+        f" On the same test images: {mean:+.2f} points (95 %: {low:+.2f} to {high:+.2f}), {word}."
+    )
 
 
 def _commands(story: Story, winner: TrialRecord) -> list[tuple[str, str]]:

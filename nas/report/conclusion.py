@@ -34,7 +34,11 @@ def concluded(
 
 def _end(result: SearchResult) -> dict[str, Any]:
     finalists = [*result.winners, *([result.reference] if result.reference else [])]
-    return {"finalists": [_plain(one) for one in finalists], "baseline": result.baseline}
+    return {
+        "finalists": [_plain(one) for one in finalists],
+        "baseline": result.baseline,
+        "difference": _json(result.difference),
+    }
 
 
 def _plain(finalist: Finalist) -> dict[str, Any]:

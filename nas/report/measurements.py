@@ -82,6 +82,7 @@ def _conditions(latencies: Sequence[Latency]) -> list[tuple[str, str]]:
         ("preempted_share", "share of calls that were interrupted"),
         ("duplicate_ratio", "the reference against its own copy"),
         ("reference_drift", "drift of the reference"),
+        ("second_reference_drift", "regime: drift of a network of another kind against it"),
         ("load", "load of the machine"),
         ("lease_seconds", "waiting for the machine"),
     ):

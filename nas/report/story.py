@@ -20,7 +20,7 @@ from nas.space import Option
 from nas.status import counted
 from nas.study.folder import driver
 from nas.study.importance import importance
-from nas.study.storage import StudyStorage
+from nas.study.storage import StudyStorage, certified
 from nas.tracking.stored import ending
 
 SHOWN = 10
@@ -47,9 +47,10 @@ class Sessions:
 class Story:
     """Everything a report is made of; see `read_story`.
 
-    `best` are the feasible candidates, the best first; `reference` name and outcome; `tested` and
-    `certified` what the end of the study found out about a trial (None: the reference); `images`
-    the number of validation images, 0 if not known; `remarks` what a reader must know of the data.
+    `best` are the feasible candidates, the best first; `reference` name and outcome;
+    `finalists` what the end of the study found out about some; `difference` the winner less
+    the reference on the same test images (mean, low, high); `images` the number of validation
+    images, 0 if not known; `remarks` what a reader must know of the data.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Story:
     importance: Mapping[str, float]
     finalists: Sequence[Mapping[str, Any]]
     baseline: float | None
+    difference: Mapping[str, float] | None
     images: int
     origin: Mapping[str, Any]
     sessions: Sessions
@@ -139,7 +141,7 @@ def read_story(path: Path, *, ended: bool = False) -> Story:
         settings, remarks = _settings(path)
         records = tuple(storage.records())
         written = storage.get("nas.reference")
-        reference = Outcome.from_json(written) if written else None
+        reference = written and certified(Outcome.from_json(written), storage.certificates())
         genes = {name: tuple(options) for name, options in storage.get("nas.genes") or ()}
         holder = "" if ended else driver(path)
         finished = counted(list(records)).evaluated >= settings.study.trials
@@ -170,6 +172,7 @@ def read_story(path: Path, *, ended: bool = False) -> Story:
             importance=importance(records, genes),
             finalists=end.get("finalists", ()),
             baseline=end.get("baseline"),
+            difference=end.get("difference"),
             images=images,
             origin=storage.get("nas.origin") or {},
             sessions=_sessions(path / "log.jsonl", records, live_until=now if holder else None),

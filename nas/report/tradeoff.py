@@ -9,7 +9,15 @@ from nas.pareto import front
 from nas.quantities import amount
 from nas.report.chart import Axis, Chart, Mark, Role, Series, Table
 from nas.report.story import Story
-from nas.report.words import COLUMNS, accuracy_of, hover, name_of, record_row, reference_rows
+from nas.report.words import (
+    COLUMNS,
+    accuracy_of,
+    hover,
+    name_of,
+    published_names,
+    record_row,
+    reference_rows,
+)
 
 Value = Callable[[Outcome], float]
 
@@ -89,6 +97,12 @@ def _against(
     ys = [accuracy_of(r.outcome) for r in feasible]
     best = front(list(zip(xs, ys, strict=True)), ("minimize", "maximize"))
 
+    names = published_names(story)
+
+    def title_of(record: TrialRecord) -> str:
+        known = names.get(record.architecture.fingerprint)
+        return f"{name_of(record)}, {known} as published" if known else name_of(record)
+
     def points(name: str, role: Role, records: Sequence[TrialRecord]) -> Series:
         outcomes = [r.outcome for r in records if r.outcome]
         return Series(
@@ -97,20 +111,25 @@ def _against(
             "points",
             [value(o) for o in outcomes],
             [accuracy_of(o) for o in outcomes],
-            words=[hover(name_of(r), o) for r, o in zip(records, outcomes, strict=True)],
+            words=[hover(title_of(r), o) for r, o in zip(records, outcomes, strict=True)],
             x_spans=[span(o) for o in outcomes] if span else None,
             y_spans=_accuracy_spans(story, outcomes),
             numbers=[r.number for r in records],
         )
 
     winners = [r for r in story.best[:1] if r.outcome and known(r.outcome)]
-    others = [r for n, r in enumerate(feasible) if n not in best and r not in winners]
     on_front = [feasible[n] for n in sorted(best, key=lambda n: (xs[n], ys[n]))]
     halfway = [r for r in story.halfway if r.outcome and known(r.outcome)]
+    papers = [
+        r
+        for r in (*feasible, *infeasible)
+        if r.architecture.fingerprint in names and r not in winners
+    ]
+    elsewhere = [*winners, *on_front, *papers]
     series = [
         points("ended on a lower rung", "infeasible", halfway),
-        points("infeasible", "infeasible", infeasible),
-        points("feasible", "candidate", others),
+        points("infeasible", "infeasible", [r for r in infeasible if r not in papers]),
+        points("feasible", "candidate", [r for r in feasible if r not in elsewhere]),
         Series(
             "Pareto front",
             "front",
@@ -118,7 +137,8 @@ def _against(
             [value(r.outcome) for r in on_front if r.outcome],
             [accuracy_of(r.outcome) for r in on_front],
         ),
-        points("on the front", "front", [r for r in on_front if r not in winners]),
+        points("on the front", "front", [r for r in on_front if r not in (*winners, *papers)]),
+        points("published networks", "reference", papers),
         points("winner", "winner", winners),
         *_reference(story, value, known, span),
     ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from nas.errors import InputError
 from nas.outcome import Outcome, TrialRecord
 from nas.quantities import amount, interval, percent
 from nas.report.story import Story
 from nas.tracking.labels import kinds
+from search_spaces.published import PUBLISHED, published
 
 COLUMNS = (
     "trial",
@@ -45,6 +49,17 @@ def row(name: str, outcome: Outcome, *, trial: str) -> tuple[str, ...]:
         amount(costs.parameters if costs else None),
         outcome.kind if outcome.feasible or outcome.kind != "evaluated" else "infeasible",
     )
+
+
+def published_names(story: Story) -> dict[str, str]:
+    """The names of the published networks for this study's images, by fingerprint."""
+    found: dict[str, str] = {}
+    for record in story.records[:1]:
+        size, classes = record.architecture.input, record.architecture.classes
+        for name in PUBLISHED:
+            with suppress(InputError):  # the images are too small for it
+                found[published(name, input=size, classes=classes).fingerprint] = name
+    return found
 
 
 def record_row(record: TrialRecord) -> tuple[str, ...]:

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from reported import study
+
+from nas.outcome import Outcome
+from nas.report.measurements import quality
+from nas.report.story import Story, read_story
+
+
+def with_conditions(story: Story, **conditions: object) -> Story:
+    def changed(outcome: Outcome | None) -> Outcome | None:
+        if outcome is None or outcome.latency is None:
+            return outcome
+        return replace(outcome, latency=replace(outcome.latency, conditions=dict(conditions)))
+
+    records = tuple(replace(r, outcome=changed(r.outcome)) for r in story.records)
+    return replace(story, records=records)
+
+
+def test_regime_and_disturbance_of_the_measurements_are_told(tmp_path: Path) -> None:
+    story = read_story(study(tmp_path / "one", proposals=12))
+    known = with_conditions(story, second_reference_drift=0.031, preempted_share=0.25, load=1.5)
+    rows = dict(quality(known).table.rows)
+    regime = next(value for name, value in rows.items() if name.startswith("regime"))
+    assert regime == "median 0.031, 0.031 to 0.031"
+    assert rows["share of calls that were interrupted"].startswith("median 0.25")
+    assert rows["load of the machine"].startswith("median 1.5")
