@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.latency import lease
+from nas.latency.calls import histogram
 from nas.latency.levels import Level, rounds_for
 from nas.latency.protocol import (
     FEWEST_QUIET,
@@ -185,14 +186,15 @@ def _plan(
 def disturbance(run: Run, name: str) -> dict[str, Any]:
     """What stood in the way while a network was timed.
 
-    Share of timed groups that were preempted, minor faults of a call, the lowest frequency and the
-    highest temperature and load of all rounds where the system tells.
+    Share of timed groups that were preempted, minor faults of a call, how long single calls took,
+    the lowest frequency and the highest temperature and load of all rounds where the system tells.
     """
     groups = [group for process in run.of(name) for one in process for group in one.calls]
     calls = sum(len(group.walls) for group in groups)
     found: dict[str, Any] = {
         "preempted_share": sum(group.switches > 0 for group in groups) / len(groups),
         "faults_per_call": sum(group.faults for group in groups) / calls,
+        "calls": histogram(groups),
         "lease_seconds": run.waited,
     }
     for key, pick in (("mhz", min), ("celsius", max), ("load", max)):

@@ -18,6 +18,7 @@ from nas.events import StudyInfo
 from nas.outcome import Certificate, EpochResult, Outcome
 from nas.tracking import legal
 from nas.tracking.describe import description
+from nas.tracking.histogram import histogram_svg
 from nas.tracking.labels import run_name
 from nas.tracking.state import Point, Status, StudyState, TrialState
 
@@ -98,7 +99,7 @@ def trial_row(study: StudyInfo, state: TrialState) -> Row:
         tags=legal.tags(tags),
         noted=ended,
         points=(*state.points, *rest),
-        artifacts=lambda: _trial_files(architecture, outcome),
+        artifacts=lambda: _trial_files(run_name(record), architecture, outcome),
         create=state.create,
         dataset=_dataset(study) if outcome and outcome.evaluation else None,
     )
@@ -157,7 +158,7 @@ def _certified(certificate: Certificate | None) -> dict[str, float | None]:
     }
 
 
-def _trial_files(architecture: Architecture, outcome: Outcome | None) -> dict[str, str]:
+def _trial_files(name: str, architecture: Architecture, outcome: Outcome | None) -> dict[str, str]:
     files = {
         "architecture.json": _json(architecture.to_json()),
         "architecture.txt": architecture.text + "\n",
@@ -165,6 +166,8 @@ def _trial_files(architecture: Architecture, outcome: Outcome | None) -> dict[st
     }
     if outcome:
         files["outcome.json"] = _json(outcome.to_json())
+        if drawn := histogram_svg(outcome.latency, title=name):
+            files["latency.svg"] = drawn
     return files
 
 

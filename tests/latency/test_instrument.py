@@ -87,6 +87,7 @@ def test_a_measured_number_says_how_it_was_measured(instrument):
     assert found.rounds >= 8
     wanted = {"versions", "threads", "preempted_share", "faults_per_call", "duplicate_ratio"}
     assert wanted <= set(found.conditions)
+    assert sum(found.conditions["calls"]["counts"]) > 0
     assert Latency.from_json(found.to_json()) == found
 
 
