@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     rules.add_argument("--to", type=Path, metavar="FILE.png", help="the figure's file")
     train = _verb(verbs, "train", winners.train, "train a network, or a winner, to the end")
     _words(train, "word", "NETWORK or STUDY[:TRIAL], and overrides such as training.epochs=100")
+    train.add_argument("--tag", metavar="KEY=VALUE", help="the runs so marked in the MLflow UI")
     train.add_argument("--weights", type=Path, metavar="FILE", help="what it starts from")
     train.add_argument(
         "--processes", type=int, default=1, metavar="N", help="that train together, one a GPU (1)"

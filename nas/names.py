@@ -35,7 +35,9 @@ _BESIDE = {one.name: one for one in catalogue() if one.name not in PUBLISHED}
 
 _OBJECT = re.compile(r"(?P<module>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 _TRIAL = re.compile(r"(?P<study>[^:]+?)(:(?P<trial>\d+))?")
-_RUN = re.compile(r"[0-9a-f]{32}")
+RUN = re.compile(r"[0-9a-f]{32}")
+"""The id of a run in MLflow."""
+
 _TEXT = re.compile(r"in\d+x\d+x\d+\+.*")
 
 
@@ -114,7 +116,7 @@ def _ways(name: str, *, input: Size | None, classes: int | None, folder: Path) -
         trial = None if found["trial"] is None else int(found["trial"])
         study = folder / found["study"]
         yield _Way(f"a study in {folder}", lambda: _of_study(study, trial))
-    if _RUN.fullmatch(name):
+    if RUN.fullmatch(name):
         yield _Way("the id of a run in MLflow", lambda: _of_run(name, folder))
     if name in PUBLISHED:
         size, outputs = input or (3, 224, 224), classes or 1000

@@ -18,6 +18,7 @@ from typing import Any
 
 from nas.architecture import Architecture
 from nas.errors import ArchitectureError, SettingsError, StudyError, nearest
+from nas.names import RUN
 from nas.outcome import Evaluation
 from nas.settings import DataSettings, Settings, TrainingSettings
 from nas.settings.stored import read as stored
@@ -170,9 +171,14 @@ def latest(folder: Path, *, fingerprint: str, data_hash: str | None = None) -> P
 def trial_of(word: str, folder: Path) -> tuple[str, int | None]:
     """The study and the trial a word names, "" where it names none; without a number its best.
 
+    The id of a trial's run in MLflow names the trial.
+
     Raises:
         StudyError: the study has no best network.
+        TrackingError: MLflow knows no such run.
     """
+    if RUN.fullmatch(word) and not (folder / word / DATABASE).is_file():
+        word = word_of(word, folder)
     study, _, number = word.partition(":")
     if not (folder / study / DATABASE).is_file():
         return "", None
@@ -185,6 +191,27 @@ def trial_of(word: str, folder: Path) -> tuple[str, int | None]:
             f"allowed: {study}:TRIAL"
         )
     return study, best
+
+
+def word_of(run: str, folder: Path, *, uri: str | None = None) -> str:
+    """STUDY:TRIAL of a run in MLflow where its study lies in the folder, else its text form.
+
+    Raises:
+        TrackingError: there is no such run, or it is no trial's.
+    """
+    from nas.tracking import trial_of as tracked
+
+    found = tracked(run, runs=folder, uri=uri)
+    if (folder / found.study / DATABASE).is_file():
+        storage = StudyStorage.open(folder / found.study)
+        try:
+            records = storage.records()
+        finally:
+            storage.close()
+        # A study of that name may be another one.
+        if any((r.number, r.architecture) == (found.number, found.architecture) for r in records):
+            return f"{found.study}:{found.number}"
+    return found.architecture.text
 
 
 def settings_of(study: str, folder: Path) -> Settings:

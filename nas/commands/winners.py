@@ -1,4 +1,4 @@
-"""nas train: one network, or a study's winner, trained to the end."""
+"""nas train: one network, a study's winner, or those a person marked, trained to the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.commands.words import DEFAULT_FOLDER, FOLDER, command, divided
 from nas.errors import InputError, NasError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nas.tracking import TrainingRun
     from nas.trained import TrainedNetwork
 
+FAILED = 1
 SIGNALLED = 128
 
 
@@ -36,12 +37,74 @@ def only_network(verb: str, words: list[str]) -> tuple[str, Path, list[str]]:
 
 
 def train(arguments: Namespace) -> int:
-    """Train one network to the end; say where it is and what to type next."""
+    """Train one network to the end, or all that were marked; where they are, what to type next."""
+    from nas.terminal import console, show_json
+
+    trained: list[dict[str, Any]] = []
+    if arguments.tag is None:
+        word, folder, overrides = only_network("train", arguments.overrides)
+        status = _train(word, folder, overrides, arguments, trained)
+        if trained and arguments.json:
+            show_json(trained[0])
+        return status
+    words, folder, overrides = _marked(arguments.tag, arguments.overrides)
+    say, failed = console(errors=True).print, 0
+    for number, word in enumerate(words, 1):
+        say(f"network {number} of {len(words)}: {word}", soft_wrap=True)
+        try:
+            status = _train(word, folder, overrides, arguments, trained)
+        except NasError as error:
+            # It leaves the others their chance.
+            say(f"network {number} of {len(words)} failed: {error}", soft_wrap=True)
+            failed = FAILED
+            continue
+        if status:
+            return status
+    if arguments.json:
+        show_json(trained)
+    return failed
+
+
+def _marked(tag: str, given: list[str]) -> tuple[list[str], Path, list[str]]:
+    """The networks that a person marked in the MLflow UI, the folder of runs, and the overrides.
+
+    Raises:
+        InputError: the tag is none, or a network is named too.
+        TrackingError: no trial's run carries the tag.
+    """
+    from nas.tracking import trials_tagged
+    from nas.trained import word_of
+
+    key, equals, value = tag.partition("=")
+    names, folder, overrides = divided(given)
+    if not (key and equals and value):
+        raise InputError(
+            f"--tag: must be KEY=VALUE, as it was set in the MLflow UI; got {tag!r}; allowed: for "
+            "example --tag pick=yes"
+        )
+    if names:
+        raise InputError(
+            f"nas train --tag: takes the runs that carry the tag; got {' and '.join(names)} "
+            "besides; allowed: one of both"
+        )
+    uris = [one.partition("=")[2] for one in overrides if one.startswith("tracking.uri=")]
+    uri = uris[-1] if uris else None
+    runs = trials_tagged(key, value, runs=folder, uri=uri)
+    return [word_of(run, folder, uri=uri) for run in runs], folder, overrides
+
+
+def _train(
+    word: str,
+    folder: Path,
+    overrides: list[str],
+    arguments: Namespace,
+    trained: list[dict[str, Any]],
+) -> int:
+    """Train one network; what came out goes into `trained`, and is shown unless as JSON."""
     from nas.full_training import plan, train_task
     from nas.study.signals import StopSignals
     from nas.terminal import console
 
-    word, folder, overrides = only_network("train", arguments.overrides)
     task = plan(
         word,
         overrides,
@@ -67,7 +130,9 @@ def train(arguments: Namespace) -> int:
                 told.say(f"beside the training: {problem}")
             return SIGNALLED + int(signals.number or 0)
         problems = told.ended(record, status="FINISHED")
-    _show(record, path, folder, problems, arguments)
+    trained.append({**record.to_json(), "folder": str(path), "problems": problems})
+    if not arguments.json:
+        _show(record, path, folder, problems)
     return 0
 
 
@@ -132,15 +197,10 @@ class _Told:
         return self._run.problems
 
 
-def _show(
-    record: TrainedNetwork, path: Path, folder: Path, problems: list[str], arguments: Namespace
-) -> None:
+def _show(record: TrainedNetwork, path: Path, folder: Path, problems: list[str]) -> None:
     from nas.tables import facts, following, forms, percent, span
-    from nas.terminal import show, show_json
+    from nas.terminal import show
 
-    if arguments.json:
-        show_json({**record.to_json(), "folder": str(path), "problems": problems})
-        return
     found = record.evaluation
     assert found is not None  # it came to its end
     start = found.conditions
