@@ -80,10 +80,11 @@ def parser() -> argparse.ArgumentParser:
     track = _verb(verbs, "track", studies.track, "write what MLflow lacks of a study into it")
     _words(track, "word", "STUDY, study.folder=DIR")
     track.add_argument("--to", metavar="URI", help="another MLflow store, as tracking.uri")
-    ui = _verb(verbs, "ui", studies.ui, "look at studies in the MLflow UI", json=False)
+    ui = _verb(verbs, "ui", studies.ui, "look at studies in the MLflow UI")
     _words(ui, "word", "STUDY (all without one), study.folder=DIR")
     ui.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (5000)")
     ui.add_argument("--uri", help="another MLflow store, as tracking.uri")
+    ui.add_argument("--no-browser", action="store_true", help="print the address alone")
     space = _verb(verbs, "space", spaces.space, "genes, size and costs of a search space")
     _words(space, "word", "NAME of a space and overrides, such as data=digits")
     _composing(space)
@@ -127,24 +128,18 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--data", type=Path, metavar="PATH", help="where the images are here")
     verify.add_argument("--no-latency", action="store_true", help="outputs and accuracy alone")
     _composing(verify)
-    init = _verb(verbs, "init", searching.init, "write a commented search.yaml", json=False)
+    init = _verb(verbs, "init", searching.init, "write a commented search.yaml")
     init.add_argument("file", nargs="?", default="search.yaml", help="its name (search.yaml)")
     return made
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[_Parser],
-    name: str,
-    run: object,
-    purpose: str,
-    *,
-    json: bool = True,
+    verbs: argparse._SubParsersAction[_Parser], name: str, run: object, purpose: str
 ) -> argparse.ArgumentParser:
     made = verbs.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
-    made.set_defaults(run=run, json=False)
+    made.set_defaults(run=run)
     made.add_argument("--debug", action="store_true", help="show where an error comes from")
-    if json:
-        made.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    made.add_argument("--json", action="store_true", help="print JSON and nothing else")
     return made
 
 

@@ -239,7 +239,7 @@ def init(arguments: Namespace) -> int:
     """Write the one commented file of a search."""
     from nas.settings.search_file import SUFFIXES, TEMPLATE
     from nas.tables import facts, following
-    from nas.terminal import show
+    from nas.terminal import show, show_json
 
     path = Path(arguments.file)
     if path.suffix not in SUFFIXES:
@@ -255,6 +255,9 @@ def init(arguments: Namespace) -> int:
             f"nas init: writes a new file; got {str(path)!r}, which exists; allowed: another "
             "name, as in nas init mine.yaml"
         ) from None
+    if arguments.json:
+        show_json({"file": str(path)})
+        return 0
     show(facts([("wrote", f"{path}: data, target and limit of a search, with comments")]))
     run = shlex.join(["nas", "search", str(path)])
     show(following([(f"{run} --dry-run", "what it would do and cost"), (run, "run it")]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,14 +90,21 @@ def track(arguments: Namespace) -> int:
 
 def ui(arguments: Namespace) -> int:
     """Serve the MLflow UI until it is interrupted."""
+    from nas.commands.browser import opened
     from nas.tables import facts, forms
-    from nas.terminal import show
+    from nas.terminal import show, show_json
     from nas.tracking import serve
 
     name, folder = only_study("ui", arguments.overrides)
     with serve(folder, study=name, port=arguments.port, uri=arguments.uri) as server:
-        what = f"the runs of {name}" if name else "all experiments"
+        address = server.address(name)
+        if arguments.json:
+            show_json({"study": name, "address": address, "note": server.note})
+            sys.stdout.flush()
+            return server.wait()
         # The address is printed whole: a line that is broken cannot be opened.
-        show(forms([(what, server.address(name))]))
-        show(facts([("note", server.note), ("next", "open the address; Ctrl-C here ends it")]))
+        show(forms([(f"the runs of {name}" if name else "all experiments", address)]))
+        seen = not arguments.no_browser and sys.stdout.isatty() and opened(address)
+        what = "it is open in your browser" if seen else "open the address"
+        show(facts([("note", server.note), ("next", f"{what}; Ctrl-C here ends it")]))
         return server.wait()
