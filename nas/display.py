@@ -50,13 +50,7 @@ class Display:
     def started(self, study: StudyInfo, past: list[TrialRecord]) -> None:
         """See `nas.events.Listener`."""
         counts = counted(past)
-        self.progress = Progress(
-            study,
-            time.monotonic(),
-            first=counts.evaluated,
-            counts=counts,
-            best=best_of(None, past),
-        )
+        self.progress = Progress(study, time.monotonic(), counts=counts, best=best_of(None, past))
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -99,9 +93,6 @@ class Display:
 
     def trial_started(self, trial: TrialRecord) -> None:
         """See `nas.events.Listener`."""
-        assert self.progress is not None  # started comes first
-        if self.progress.paced is None:
-            self.progress = replace(self.progress, paced=time.monotonic())
         self._does(trial.number, "proposed")
 
     def stage(self, number: int | None, stage: Stage) -> None:
@@ -110,12 +101,15 @@ class Display:
 
     def epoch(self, number: int | None, result: EpochResult, of: int) -> None:
         """See `nas.events.Listener`."""
+        assert self.progress is not None  # started comes first
+        self.progress.pace.epoch(number, result, of, time.monotonic())
         words = f"training, epoch {result.epoch} of {of}, {percent(result.accuracy)}"
         self._does(number, words, at_once=False)
 
     def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
         """See `nas.events.Listener`."""
         assert self.progress is not None  # started comes first
+        self.progress.pace.finished(trial, time.monotonic())
         best = best_of(self.progress.best, [trial])
         self._doing.pop(trial.number, None)
         self._recent.append(f"trial {trial.number}: {ending(trial, self.progress.reference)}")

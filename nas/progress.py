@@ -13,10 +13,8 @@ from rich.text import Text
 from nas.events import Counts, StudyInfo
 from nas.objective import rank
 from nas.outcome import Outcome, TrialRecord
+from nas.pace import Pace
 from nas.tables import cost_words, facts, percent, span, times_reference, told
-
-FEWEST_PACED = 3
-"""Candidates from which a pace is taken, or a fifth of all where that is fewer."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +22,12 @@ class Progress:
     """All that the view shows.
 
     Units:
-        since: when this process began, seconds of a monotonic clock; first: how many candidates
-        were evaluated by then; paced: when the first trial of this process began, None before.
+        since: when this process began, seconds of a monotonic clock.
     """
 
     info: StudyInfo
     since: float
-    first: int = 0
-    paced: float | None = None
+    pace: Pace = field(default_factory=Pace)
     counts: Counts = field(default_factory=Counts)
     reference: tuple[str, Outcome] | None = None
     best: tuple[int, Outcome] | None = None
@@ -49,17 +45,18 @@ def best_of(
 
 
 def seconds_left(progress: Progress, now: float) -> float | None:
-    """Seconds until the study has its candidates, from the pace of this process; None at first."""
-    done = progress.counts.evaluated - progress.first
+    """Seconds until the end of the search, by the pace of this process; None before there is one,
+    0 once all candidates are there.
+    """
     missing = progress.info.trials - progress.counts.evaluated
-    if missing <= 0:
-        return 0.0
-    # The first may be the reference network, which is not trained twice.
-    if done < max(1, min(FEWEST_PACED, progress.info.trials // 5)):
-        return None
-    # Loading the images and training the reference network happen once, not once a candidate.
-    paced = progress.since if progress.paced is None else progress.paced
-    return (now - paced) / done * missing
+    left = progress.pace.left(missing, now)
+    if not left:
+        return left
+    reference = progress.reference[1] if progress.reference else None
+    hours = progress.info.settings.get("study", {}).get("hours")
+    if hours is not None:
+        left = min(left, max(0.0, 3600 * hours - (now - progress.since)))
+    return left + progress.pace.ending(progress.info.settings, reference)
 
 
 def line_of(trial: TrialRecord, progress: Progress, now: float) -> str:

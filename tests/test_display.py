@@ -15,7 +15,8 @@ from nas.display import Display
 from nas.events import Counts, StudyInfo, Waiting
 from nas.final_table import search_table
 from nas.outcome import Certificate, Costs, EpochResult, Evaluation, Latency, Outcome, TrialRecord
-from nas.progress import Progress, best_of, line_of, seconds_left, view
+from nas.pace import Pace
+from nas.progress import Progress, best_of, line_of, view
 from nas.result import ClassScore, Difference, Finalist, SearchResult, SeedResult
 from nas.tables import (
     amount,
@@ -136,9 +137,19 @@ def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b[3" not in shown
 
 
+def paced(seconds: float) -> Pace:
+    """One candidate after another, each in so many seconds."""
+    pace = Pace()
+    for number in range(3):
+        pace.epoch(number, EpochResult(1, accuracy=0.5, loss=1.0, seconds=0.1), 1, seconds * number)
+        pace.finished(trial(number, outcome(0.9)), seconds * number)
+    return pace
+
+
 def test_the_view_fits_80_columns_and_holds_what_matters() -> None:
     progress = Progress(
-        INFO, since=0.0, counts=Counts(evaluated=2, refused=7, repeated=1, failed=3),
+        INFO, since=0.0, pace=paced(30.0),
+        counts=Counts(evaluated=2, refused=7, repeated=1, failed=3),
         reference=("shufflenet_v2_x0_5", outcome(0.90, 5.0)), best=(17, outcome(0.925)),
         now="trial 18: training, epoch 3 of 12, 50.00 %",
     )  # fmt: skip
@@ -157,18 +168,21 @@ def test_the_view_fits_80_columns_and_holds_what_matters() -> None:
         assert part in flowing
 
 
-def test_time_left_goes_by_the_pace_of_this_process() -> None:
-    progress = Progress(INFO, since=100.0, first=1, counts=Counts(evaluated=3))
-    # 2 candidates in 50 s, 1 of 4 is missing.
-    assert seconds_left(progress, now=150.0) == pytest.approx(25.0)
-    assert seconds_left(replace(progress, counts=Counts(evaluated=1)), now=150.0) is None
-    assert seconds_left(replace(progress, counts=Counts(evaluated=4)), now=150.0) == 0.0
-
-
-def test_what_happens_once_does_not_slow_the_pace() -> None:
-    # 100 s for the images and the reference network, then 10 s a candidate, 4 in all.
-    progress = Progress(INFO, since=0.0, paced=100.0, counts=Counts(evaluated=2))
-    assert seconds_left(progress, now=120.0) == pytest.approx(20.0)
+def test_two_workers_have_a_line_each_and_the_next_candidate_one() -> None:
+    display = Display(Console(file=io.StringIO(), width=80))
+    display.started(INFO, [])
+    for number in (3, 4, 5):
+        display.trial_started(trial(number, None))
+    display.epoch(3, EpochResult(epoch=2, accuracy=0.25, loss=1.0, seconds=0.1), 12)
+    display.stage(4, "training")
+    display.stage(5, "waiting")
+    assert display.progress is not None
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(view(display.progress, now=1.0))
+    lines = [line.strip() for line in sheet.file.getvalue().splitlines()]  # type: ignore[attr-defined]  # a StringIO
+    first = next(n for n, line in enumerate(lines) if line.startswith("now "))
+    assert lines[first].split("  ")[-1].strip() == "trial 3: training, epoch 2 of 12, 25.00 %"
+    assert lines[first + 1 : first + 3] == ["trial 4: training", "trial 5: waiting"]
 
 
 def test_a_resumed_study_counts_what_it_has() -> None:

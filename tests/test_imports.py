@@ -63,6 +63,7 @@ LAYERS = (
     (
         "nas.tables",
         "nas.final_table",
+        "nas.pace",
         "nas.progress",
         "nas.display",
         "nas.terminal",
