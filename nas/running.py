@@ -18,6 +18,7 @@ from nas.examining import make_examiner
 from nas.execution import StoppedError
 from nas.finalists import finalists
 from nas.identity import info_of
+from nas.imported import Imported, answering, read_imported
 from nas.outcome import Outcome
 from nas.report.conclusion import concluded
 from nas.result import SearchResult
@@ -61,13 +62,16 @@ def run(
         _tell_all(told, lambda one: one.started(info, past))
         if parts.facts.kept:
             log.note(f"images of {parts.facts.name}: {parts.facts.kept}")
+        imported = read_imported(storage.path)
+        if imported and not past:
+            _tell_all(told, lambda one: one.note(imported.note))
         planned, workers = workers_of(parts, stop=signals.stop)
         stack.callback(workers.close)
         stopped = Stopped("error", "", Counts())
         uncertified: tuple[str, ...] = ()
         try:
             stopped, uncertified = _search(
-                parts, storage, stack, planned, workers, told, signals.stop
+                parts, storage, stack, planned, workers, told, signals.stop, imported
             )
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
@@ -109,6 +113,7 @@ def _search(
     workers: Workers,
     listeners: Sequence[Listener],
     stop: Callable[[], bool],
+    imported: Imported | None,
 ) -> tuple[Stopped, tuple[str, ...]]:
     """Reference, candidates, certificates; why it ended, and what went wrong after that.
 
@@ -120,17 +125,22 @@ def _search(
     checkpoints.mkdir(exist_ok=True)
     device = Device(parts, storage, stack, tell, stop)
     screen = screen_of(parts, device.instrument)
+    ladder = _ladder(parts, storage)
     examiner = make_examiner(
         parts,
         device.instrument,
         workers,
         checkpoints,
-        ladder=_ladder(parts, storage),
+        ladder=ladder,
         measure=screen.measure if screen else None,
     )
+    if imported:
+        examiner = answering(examiner, imported, ladder)
+        parts = replace(parts, start=imported.first(parts.start))
     examiner = replace(examiner, idle=lambda: device.waited)
     reference = _reference(parts, storage, examiner, listeners)
-    stopped = _loop(parts, storage, examiner, reference, listeners, stop, planned, workers)
+    first = len(imported.genes) if imported else 0
+    stopped = _loop(parts, storage, examiner, reference, listeners, stop, planned, workers, first)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
@@ -156,6 +166,7 @@ def _loop(
     stop: Callable[[], bool],
     planned: Plan,
     workers: Workers,
+    first: int,
 ) -> Stopped:
     settings = parts.settings
     keeper = BestKeeper(
@@ -200,8 +211,9 @@ def _loop(
     return loop.run(
         Budget(
             trials=trials,
-            max_proposals=settings.study.max_proposals or 20 * trials,
+            max_proposals=settings.study.max_proposals or 20 * trials + first,
             seconds=None if hours is None else 3600 * hours,
+            first=first,
         )
     )
 

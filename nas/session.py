@@ -16,6 +16,7 @@ from nas.composition import Parts, compose_parts
 from nas.errors import SettingsError, StudyError
 from nas.events import Listener
 from nas.identity import check_same, facts_of
+from nas.imported import Imported, Source, read_source, take_over, write_imported
 from nas.reach import check_reach
 from nas.result import SearchResult
 from nas.running import run
@@ -66,11 +67,12 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
             f"allowed: another name, or nas resume {name}"
         )
     with StopSignals() as signals:
-        parts = compose_parts(settings)
+        source = read_source(settings)
+        parts = compose_parts(settings, resolved=source.resolved(settings) if source else None)
         check_reach(parts)
         space = settings.space.name if settings.space.source is None else parts.space.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{parts.facts.name}-{space}").strip("-.")
-        storage = _created(parts, name, stem or "study", command=command)
+        storage = _created(parts, name, stem or "study", command=command, source=source)
         parts = replace(parts, settings=read(storage.path / "settings.yaml"))
         with _driving(storage):
             return run(
@@ -78,9 +80,13 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
             )
 
 
-def _created(parts: Parts, name: str | None, stem: str, *, command: str) -> StudyStorage:
+def _created(
+    parts: Parts, name: str | None, stem: str, *, command: str, source: Source | None
+) -> StudyStorage:
     """The new study on disk; a name of ours that another search took meanwhile is counted on."""
     folder = Path(parts.settings.study.folder)
+    imported = take_over(source, parts) if source else None
+    seeds = {"nas.seeds": imported.seeds} if imported else {}
     for _ in range(NAMES_TRIED):
         chosen = name or next_name(folder, stem)
         settings = replace(parts.settings, study=replace(parts.settings.study, name=chosen))
@@ -93,8 +99,9 @@ def _created(parts: Parts, name: str | None, stem: str, *, command: str) -> Stud
                     "nas.command": command,
                     "nas.identity": uuid4().hex,
                     "nas.origin": origin(),
+                    **seeds,
                 },
-                fill=partial(_write_settings, settings),
+                fill=partial(_fill, settings, source, imported),
             )
         except StudyError:
             if name is not None or not (folder / chosen).exists():
@@ -105,8 +112,12 @@ def _created(parts: Parts, name: str | None, stem: str, *, command: str) -> Stud
     )
 
 
-def _write_settings(settings: Settings, folder: Path) -> None:
+def _fill(
+    settings: Settings, source: Source | None, imported: Imported | None, folder: Path
+) -> None:
     write(settings, folder / "settings.yaml")
+    if source and imported:
+        write_imported(imported, source, folder)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ LAYERS = (
     (
         "nas.device",
         "nas.examining",
+        "nas.imported",
         "nas.screening",
         "nas.certification",
         "nas.reach",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,38 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert more.reference is not None
     assert more.reference.seeds == found.reference.seeds
     assert kept.items() <= {p.name: p.stat().st_mtime_ns for p in checkpoints(tmp_path)}.items()
+
+    # Another target and another limit: measured there, and nothing is trained again, not even the
+    # reference network or the other seeds of finalists.
+    shutil.copytree(tmp_path / "runs" / "one", tmp_path / "before")
+    eager = ("target=eager", "objective.latency_ms=60", "study.sustained_seconds=0")
+    moved = nas.search("study.source=one", *eager, "study.name=two", "study.trials=3")
+    assert moved.counts.evaluated == 3
+    assert moved.problems == ()
+    events = [
+        json.loads(line)
+        for line in (tmp_path / "runs" / "two" / "log.jsonl").read_text().splitlines()
+    ]
+    assert [e for e in events if e["event"] == "epoch"] == []
+    assert not [e for e in events if "trainings with other seeds" in e.get("message", "")]
+    before = {
+        t.architecture.fingerprint: t.outcome for t in read_story(tmp_path / "before").records
+    }
+    for trial in read_story(tmp_path / "runs" / "two").records:
+        assert trial.outcome is not None
+        known = before[trial.architecture.fingerprint]
+        assert known is not None
+        if trial.outcome.evaluation:
+            assert known.evaluation is not None
+            assert trial.outcome.evaluation.accuracy == known.evaluation.accuracy
+        assert trial.outcome.latency is None or "eager" in trial.outcome.latency.target
+    assert moved.reference is not None
+    assert moved.reference.test_accuracy == more.reference.test_accuracy
+    # What weights are linked is never written into.
+    assert {p.name: p.read_bytes() for p in (tmp_path / "before" / "checkpoints").iterdir()} == {
+        p.name: p.read_bytes() for p in (tmp_path / "runs" / "one" / "checkpoints").iterdir()
+    }
+
     with pytest.raises(InputError, match=r"training\.epochs: 1 -> 2"):
         resume("one", ["training.epochs=2"], folder=tmp_path / "runs", command="test")
     with pytest.raises(StudyError, match="needs a new name"):

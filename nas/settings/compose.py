@@ -27,6 +27,7 @@ from nas.settings import Settings
 from nas.settings.keys import keys, sections, unknown_key, unknown_option
 from nas.settings.schema import message, schema, settings_of
 from nas.settings.search_file import expanded, literal
+from nas.settings.source import inherited
 from nas.settings.stored import changes_meaning, difference, read, write
 
 __all__ = [
@@ -55,11 +56,14 @@ def conf_folder() -> Path:
 def compose(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> Settings:
     """The settings these overrides give, as `nas search` takes them.
 
+    With `study.source=OLD` they are on top of that study's settings.
+
     Raises:
         SettingsError: an unknown group, option or key, a value of the wrong type or out of range,
             or an override that cannot be read.
+        StudyError: the settings of the source cannot be read.
     """
-    return settings_of(_composed(overrides, config_dir))
+    return settings_of(_node(overrides, config_dir))
 
 
 def text(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> str:
@@ -68,7 +72,7 @@ def text(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> st
     Raises:
         SettingsError: as `compose`.
     """
-    node = _composed(overrides, config_dir)
+    node = _node(overrides, config_dir)
     settings_of(node)
     return OmegaConf.to_yaml(node)
 
@@ -130,6 +134,15 @@ def override(
             except OmegaConfBaseException as error:
                 raise message(error) from error
     return settings_of(node)
+
+
+def _node(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:
+    """The node of these overrides, on the defaults or on the settings of `study.source`."""
+    plain = [one for one in _parse(overrides) if not one.is_sweep_override()]
+    old = inherited({one.key_or_group: one.value() for one in plain})
+    if old is None:
+        return _composed(overrides, config_dir)
+    return schema(override(old, overrides, config_dir=config_dir))
 
 
 def _composed(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:

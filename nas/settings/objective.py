@@ -11,6 +11,12 @@ OBJECTIVES = ("constrained", "pareto", "weighted")
 EVALUATIONS = ("full", "rungs", "table")
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "top5")
 QUANTITIES = ("accuracy", "latency", "multiply_adds", "parameters")
+LIMIT_PAIRS = (
+    ("latency_ms", "latency_of"),
+    ("multiply_adds", "multiply_adds_of"),
+    ("parameters", "parameters_of"),
+)
+"""A limit is a number or the name of a network."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,7 @@ class ObjectiveSettings:
         one_of("objective.metric", self.metric, METRICS)
         for name in ("latency_ms", "multiply_adds", "parameters"):
             at_least(f"objective.{name}", getattr(self, name), 0, above=True)
-        for number, network in (
-            ("latency_ms", "latency_of"),
-            ("multiply_adds", "multiply_adds_of"),
-            ("parameters", "parameters_of"),
-        ):
+        for number, network in LIMIT_PAIRS:
             if getattr(self, number) is not None and getattr(self, network) is not None:
                 raise fail(
                     f"objective.{network}", f"is given beside objective.{number}",

@@ -29,7 +29,8 @@ class StudySettings:
     """How much, where it is kept, and the seed of everything.
 
     `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
-    bound the whole. `report` says whether the end of a search writes its report.
+    bound the whole. `source` names another study whose trials this one begins with, told again
+    under its own limits. `report` says whether the end of a search writes its report.
     `sustained_seconds` is the lasting load at the end under which winners are measured once more
     (null: 5 s on this machine, 60 s on a device elsewhere).
     """
@@ -42,6 +43,7 @@ class StudySettings:
     folder: str = "runs"
     sustained_seconds: float | None = None
     report: bool = True
+    source: str | None = None
 
     def __post_init__(self) -> None:
         at_least("study.trials", self.trials, 1)

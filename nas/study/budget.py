@@ -11,11 +11,15 @@ from nas.outcome import TrialRecord
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: evaluated candidates in total, proposals in total, seconds in total."""
+    """When to stop: evaluated candidates in total, proposals in total, seconds in total.
+
+    `first` proposals are made in any case: those taken over from another study cost nothing.
+    """
 
     trials: int
     max_proposals: int
     seconds: float | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)

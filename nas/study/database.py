@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from nas.errors import StudyError
 from nas.objective import Direction
-from nas.study.folder import DATABASE
+from nas.study.folder import DATABASE, DriverLock
 from nas.study.proposals import quiet
 
 FORMAT = 1
@@ -36,14 +36,19 @@ def begin(
         backend.engine.dispose()
 
 
-def connect(path: Path) -> RDBStorage:
-    """Optuna's storage on a file, whatever characters its path has."""
+def connect(path: Path, *, check: bool = True) -> RDBStorage:
+    """Optuna's storage on a file, whatever characters its path has.
+
+    Raises:
+        RuntimeError: the tables are another Optuna's, unless `check` is False.
+    """
     # Quoted: '?' and '%20' mean something in a URL; braces do to Optuna, which formats it.
     address = URL.create("sqlite", database=str(path.resolve())).render_as_string()
     # A reader (nas status, a copy for backup) may hold the file for a moment: wait, do not fail.
     return RDBStorage(
         address.replace("{", "{{").replace("}", "}}"),
         engine_kwargs={"connect_args": {"timeout": 60}},
+        skip_compatibility_check=not check,
     )
 
 
@@ -58,6 +63,46 @@ def check_integrity(path: Path) -> None:
         found = database.execute("PRAGMA quick_check").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(found)
+
+
+def connect_migrated(path: Path) -> RDBStorage:
+    """As `connect`; tables that an older Optuna made are brought up to date, a copy is kept.
+
+    The copy lies beside the file and is named after the version that it has.
+
+    Raises:
+        StudyError: a newer Optuna made the tables, or another process drives the study.
+    """
+    try:
+        return connect(path)
+    except RuntimeError:
+        return _migrated(path)
+
+
+def _migrated(path: Path) -> RDBStorage:
+    backend = connect(path, check=False)
+    study, versions = path.parent.name, backend.get_all_versions()
+    before, now = backend.get_current_version(), backend.get_head_version()
+    lock = DriverLock(path.parent)
+    try:
+        if before not in versions:
+            raise StudyError(
+                f"study {study}: Optuna {optuna.__version__} reads tables up to {now}; got "
+                f"{before}; a newer Optuna wrote it, nothing was changed: upgrade Optuna to go on"
+            )
+        lock.acquire()
+        copy = path.with_name(f"{path.stem}-{before}{path.suffix}")
+        with (
+            contextlib.closing(sqlite3.connect(path)) as old,
+            contextlib.closing(sqlite3.connect(copy)) as kept,
+        ):
+            old.backup(kept)
+        backend.upgrade()
+    finally:
+        lock.release()
+        backend.remove_session()
+        backend.engine.dispose()
+    return connect(path)
 
 
 @contextlib.contextmanager

@@ -64,6 +64,12 @@ class Ladder:
             raise
         return found
 
+    def take(self, known: Outcome, found: Evaluation) -> Evaluation:
+        """An evaluation that is there already, counted among those that later candidates meet."""
+        with self._lock:
+            self._reached[known.architecture.fingerprint] = self._values(known, found)
+        return found
+
     def _next(self, before: Evaluation | None, train: Train) -> Evaluation:
         """The evaluation one rung higher."""
         fractions, below = self._settings.fractions, before.rungs if before else ()

@@ -191,6 +191,8 @@ class StudyLoop:
     def _ended(self, budget: Budget) -> Stopped | None:
         """Why nothing more is to be proposed, what is under way taken for evaluated; or None."""
         begun = len(self._training) + len(self._ready)
+        if self.counts.proposals + begun + len(self._twins) < budget.first:
+            return None
         if self.counts.evaluated + begun >= budget.trials:
             return Stopped("finished", "", self.counts)
         streak = self._failures[-FAILURES_IN_A_ROW:]

@@ -24,7 +24,7 @@ from nas.architecture import Architecture
 from nas.errors import StudyError, nearest
 from nas.objective import Direction
 from nas.outcome import Certificate, Evaluation, Outcome, TrialRecord
-from nas.study.database import FORMAT, begin, check_integrity, connect, said
+from nas.study.database import FORMAT, begin, check_integrity, connect_migrated, said
 from nas.study.folder import DATABASE, check_folder, studies
 from nas.study.proposals import CONSTRAINT, Proposal, quiet
 
@@ -91,15 +91,16 @@ class StudyStorage:
         with said(path), quiet():
             check_integrity(path / DATABASE)
             study = optuna.load_study(
-                storage=connect(path / DATABASE),
+                storage=connect_migrated(path / DATABASE),
                 study_name=None,
                 sampler=optuna.samplers.RandomSampler(),
             )
             storage = cls(path, study)
-        if storage.get("nas.format") != FORMAT:
+        if (found := storage.get("nas.format")) != FORMAT:
+            newer = "a newer latency-nas wrote it: upgrade to go on"
             raise StudyError(
-                f"study {path.name}: this version reads format {FORMAT}; got "
-                f"{storage.get('nas.format')}; a newer latency-nas wrote it: upgrade to go on"
+                f"study {path.name}: this version reads format {FORMAT}; got {found}; "
+                f"{newer if found else 'another application wrote it: it is no study of ours'}"
             )
         return storage
 

@@ -106,6 +106,8 @@ def test_every_value_can_be_overridden() -> None:
         other[f"space.{key}"] = [0.25]
     default, wanted = compose(), {}
     for key, old in flat(default).items():
+        if key == "study.source":
+            continue  # the settings of another study, which is not there
         new = (not old) if isinstance(old, bool) else 0.125 if isinstance(old, float) else 3
         wanted[key] = other.get(key, f"{key}_network" if key.endswith("_of") else new)
         section, _, name = key.partition(".")
