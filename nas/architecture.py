@@ -29,6 +29,10 @@ def _positive(where: str, value: object, least: int = 1) -> None:
         )
 
 
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _one_of(where: str, value: object, allowed: Sequence[object]) -> None:
     if value not in allowed:
         raise ArchitectureError(
@@ -57,13 +61,15 @@ class UnitSpec:
 
     def __post_init__(self) -> None:
         where = f"unit {self.kind}:{self.out_channels}"
+        if not isinstance(self.kind, str):
+            raise ArchitectureError(f"{where}, kind: must be text; got {self.kind!r}; allowed: vgg")
         _positive(f"{where}, out_channels", self.out_channels)
         _positive(f"{where}, stride", self.stride)
         _one_of(f"{where}, stride", self.stride, (1, 2))
         _positive(f"{where}, groups", self.groups)
         _positive(f"{where}, kernel_size", self.kernel_size)
         _one_of(f"{where}, kernel_size", self.kernel_size, KERNEL_SIZES)
-        if not self.expansion >= 1 or self.expansion == float("inf"):
+        if not _number(self.expansion) or not 1 <= self.expansion < float("inf"):
             raise ArchitectureError(
                 f"{where}, expansion: must be a ratio; got {self.expansion!r}; allowed from 1 on"
             )
@@ -137,7 +143,7 @@ class HeadSpec:
         _positive("head, out_channels", self.out_channels, least=0)
         _one_of("head, activation", self.activation, ACTIVATIONS)
         _one_of("head, bias", self.bias, (True, False))
-        if not 0 <= self.dropout < 1:
+        if not _number(self.dropout) or not 0 <= self.dropout < 1:
             raise ArchitectureError(
                 f"head, dropout: must be a probability; got {self.dropout!r}; allowed: 0 <= p < 1"
             )
@@ -267,7 +273,7 @@ class Architecture:
         if value["format"] != FORMAT:
             raise ArchitectureError(
                 f"architecture JSON, format: this version reads {FORMAT}; got {value['format']!r}; "
-                "a newer latency-nas wrote it: upgrade to read it"
+                f"allowed: {FORMAT}, or upgrade to read what a newer latency-nas wrote"
             )
         try:
             return cls(

@@ -20,9 +20,13 @@ from nas.errors import ArchitectureError
 from nas.unit_rules import OptionValue, rule_of
 
 _SAFE = re.compile(r"[A-Za-z0-9_.:/+-]+")
+_OPTION = re.compile(r"([a-z_][a-z0-9_]*)\.(.+)")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _MOST = 1000
 _EXAMPLE = "shuffle_v1:240-s2-n4-g3"
+
+Options = tuple[tuple[str, OptionValue], ...]
+"""Names and values, as `UnitSpec.options` has them."""
 
 
 def write(architecture: Architecture) -> str:
@@ -76,8 +80,37 @@ def _write_group(group: list[UnitSpec]) -> str:
     parts += [f"g{unit.groups}"] * (unit.groups != 1)
     parts += [f"e{_decimal(unit.expansion)}"] * (unit.expansion != rule_of(unit.kind).expansion)
     parts += [f"k{unit.kernel_size}"] * (unit.kernel_size != 3)
-    parts += [f"{name}.{_write_value(value)}" for name, value in unit.options]
-    return "-".join(parts)
+    return "-".join(parts + _option_words(unit.options))
+
+
+def _option_words(options: Options) -> list[str]:
+    return [f"{name}.{_write_value(value)}" for name, value in options]
+
+
+def write_block(kind: str, options: Options) -> str:
+    """A kind of unit with options as one word: `shuffle_v2-se.true`, `sandglass-identity.2`."""
+    return "-".join([kind, *_option_words(options)])
+
+
+def read_block(text: str) -> tuple[str, Options]:
+    """A kind of unit and its options, as `write_block` writes them.
+
+    Raises:
+        ArchitectureError: a word behind the kind is no option.
+    """
+    # A file of the user's own may have - in its path: my-units/unit.py:Name-act.silu.
+    path, colon, name = text.rpartition(":")
+    kind, *words = name.split("-")
+    options: dict[str, OptionValue] = {}
+    for word in words:
+        named = _OPTION.fullmatch(word)
+        if named is None or named[1] in options:
+            raise ArchitectureError(
+                f"block {text!r}: must be a kind and its options; got {word!r}; "
+                "allowed: like shuffle_v2-se.true"
+            )
+        options[named[1]] = _read_value(named[2])
+    return path + colon + kind, tuple(options.items())
 
 
 def _write_value(value: OptionValue) -> str:
@@ -120,7 +153,10 @@ def read(text: str) -> Architecture:
 def _match(pattern: str, token: str, example: str) -> re.Match[str]:
     match = re.fullmatch(pattern, token)
     if match is None:
-        raise ArchitectureError(f"text form: damaged token; got {token!r}; allowed: like {example}")
+        raise ArchitectureError(
+            f"text form: must be made of words that this version knows; got {token!r}; "
+            f"allowed: like {example}"
+        )
     return match
 
 
@@ -159,15 +195,15 @@ def _read_group(token: str) -> list[UnitSpec]:
     options: dict[str, OptionValue] = {}
     for word in words:
         number = re.fullmatch(r"([snkge])(\d+(?:\.\d+)?)", word)
-        named = re.fullmatch(r"([a-z_][a-z0-9_]*)\.(.+)", word)
+        named = _OPTION.fullmatch(word)
         if number and number[1] not in short:
             short[number[1]] = number[2]
         elif named and not number and named[1] not in options:
             options[named[1]] = _read_value(named[2])
         else:
             raise ArchitectureError(
-                f"text form, {token!r}: damaged or repeated word; got {word!r}; "
-                f"allowed: like {_EXAMPLE}"
+                f"text form, {token!r}: must be words that this version knows, each once; got "
+                f"{word!r}; allowed: like {_EXAMPLE}"
             )
     count = _whole(short.get("n", "1"), token)
     if not 1 <= count <= _MOST:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nas.architecture import KERNEL_SIZES, UnitSpec
+from nas.architecture_text import read_block, write_block
 from nas.errors import ArchitectureError, InputError, nearest
 from nas.unit_rules import Plan, UnitRule, rule_of
 from nas.unit_rules.own import is_own, own_class
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _FIELDS = ("groups", "expansion", "kernel_size")
+_WORD = re.compile(r"x-[a-z_][a-z0-9_]*\.[A-Za-z0-9_.]+")
 
 
 def check_unit(kind: str) -> None:
@@ -79,6 +82,24 @@ def _check_rule(where: str, rule: UnitRule) -> None:
                 f"{where}, option {name}: must list its values; got {values!r}; allowed: a tuple, "
                 "the default first"
             )
+        for value in values:
+            if not _is_word(name, value, values):
+                raise ArchitectureError(
+                    f"{where}, option {name}: must be a word of the text form; got the value "
+                    f"{value!r}; allowed: small letters, digits and _ in the name; as value true, "
+                    "false, a number from 0 on, or a word of letters, digits and _"
+                )
+
+
+def _is_word(name: str, value: Any, values: tuple[Any, ...]) -> bool:
+    """Whether an option is read back from the text form, where it is `name.value`."""
+    if not isinstance(value, str | int | float):
+        return False
+    text = write_block("x", ((name, value),))
+    if not _WORD.fullmatch(text):
+        return False
+    ((_, again),) = read_block(text)[1]
+    return again in values and values.index(again) == values.index(value)
 
 
 def _specs(kind: str, rule: UnitRule) -> Iterator[UnitSpec]:

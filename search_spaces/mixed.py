@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nas.architecture import Architecture, StemSpec, UnitSpec
+from nas.architecture_text import read_block, write_block
 from nas.space import Gene, Genes, Option, SearchSpace
 from search_spaces import options
 from search_spaces.encoding import chosen, confirmed, option_for, split, width_for
@@ -29,8 +30,8 @@ class Mixed(SearchSpace):
 
     Each stage begins with its one stride-2 unit (fewer for small inputs, see `frame`). `widths`
     are those of the first stage; the second offers them doubled, the third fourfold. Groups,
-    expansion and kernel have no effect on a kind that does not use them. ShuffleNet V2 at 0.5x,
-    1x, 1.5x and 2x are points of it.
+    expansion and kernel have no effect on a kind that does not use them. A kind may have options:
+    `shuffle_v2-se.true`. ShuffleNet V2 at 0.5x, 1x, 1.5x and 2x are points of it.
 
     Raises:
         SpaceError: a list holds what no unit allows, or the input is smaller than 8x8.
@@ -61,7 +62,7 @@ class Mixed(SearchSpace):
         self.widths = options.whole_numbers(f"{where}, widths", widths, WIDTHS)
         self.depths = options.whole_numbers(f"{where}, depths", depths, DEPTHS)
         self.choices: Choices = {
-            "kind": self.kinds,
+            "block": tuple(read_block(kind) for kind in self.kinds),
             "groups": options.whole_numbers(f"{where}, groups", groups, GROUPS),
             "expansion": options.numbers(f"{where}, expansions", expansions, EXPANSIONS, least=1),
             "kernel_size": options.kernels(f"{where}, kernel_sizes", kernel_sizes, KERNEL_SIZES),
@@ -98,17 +99,7 @@ class Mixed(SearchSpace):
         input = options.input_of(self.inputs, choice)
         shape = frame(input)
         stages = [
-            Stage(
-                UnitSpec(
-                    kind=choice[f"stage{n}_kind"],
-                    out_channels=choice[f"stage{n}_width"],
-                    stride=stride,
-                    groups=choice[f"stage{n}_groups"],
-                    expansion=choice[f"stage{n}_expansion"],
-                    kernel_size=choice[f"stage{n}_kernel"],
-                ),
-                choice[f"stage{n}_depth"],
-            )
+            Stage(self._opening(n, stride, choice), choice[f"stage{n}_depth"])
             for n, stride in enumerate(shape.strides, 1)
         ]
         stem, units = lay_out(stages, STEM_CHANNELS, self.choices)
@@ -118,6 +109,18 @@ class Mixed(SearchSpace):
             units=units,
             head=head_of(choice["head"]),
             classes=self.classes,
+        )
+
+    def _opening(self, stage: int, stride: int, choice: Mapping[str, Any]) -> UnitSpec:
+        kind, given = read_block(choice[f"stage{stage}_kind"])
+        return UnitSpec(
+            kind=kind,
+            out_channels=choice[f"stage{stage}_width"],
+            stride=stride,
+            groups=choice[f"stage{stage}_groups"],
+            expansion=choice[f"stage{stage}_expansion"],
+            kernel_size=choice[f"stage{stage}_kernel"],
+            options=given,
         )
 
     def encode(self, architecture: Architecture) -> Genes:
@@ -142,7 +145,7 @@ class Mixed(SearchSpace):
             for field in ("groups", "expansion", "kernel_size")
         }
         return {
-            f"stage{n + 1}_kind": stage.unit.kind,
+            f"stage{n + 1}_kind": write_block(stage.unit.kind, stage.unit.options),
             f"stage{n + 1}_groups": fields["groups"],
             f"stage{n + 1}_width": width_for(
                 where, stage.unit, channels, following, self._widths(n)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from nas.architecture import KERNEL_SIZES
+from nas.architecture import KERNEL_SIZES, UnitSpec
+from nas.architecture_text import read_block, write_block
 from nas.errors import ArchitectureError, SpaceError
 from nas.space import Gene, Genes
 from nas.unit_rules import rule_of
@@ -90,18 +93,28 @@ def kernels(where: str, values: Sequence[int] | None, default: Sequence[int]) ->
 
 
 def unit_kinds(where: str, values: Sequence[str] | None, default: Sequence[str]) -> tuple[str, ...]:
-    """Kinds of unit that have a channel rule.
+    """Kinds of unit, with options where the variant is meant: `shuffle_v2-se.true`.
 
     Raises:
-        SpaceError: an unknown kind; the nearest names are listed.
+        SpaceError: an unknown kind or option, the nearest names are listed; a block twice; or one
+            that cannot open a stage.
     """
-    kept = _listed(where, values, default)
-    for kind in kept:
-        try:
-            rule_of(kind)
-        except ArchitectureError as error:
-            raise SpaceError(f"{where}: {error}") from None
-    return kept
+    kept = tuple(_block(where, value) for value in _listed(where, values, default))
+    return _listed(where, kept, ())
+
+
+def _block(where: str, text: str) -> str:
+    """The block without options at their default, if it can be built at stride 2."""
+    try:
+        kind, given = read_block(text)
+        rule = rule_of(kind)
+        unit = UnitSpec(kind, 48, 2, expansion=rule.expansion, options=given)
+        step = math.lcm(rule.out_step(unit), rule.in_step(unit, first=False))
+        into = -(-24 // step) * step
+        rule.plan(replace(unit, out_channels=2 * into), into, first=False)
+    except ArchitectureError as error:
+        raise SpaceError(f"{where}: {error}") from None
+    return write_block(kind, unit.options)
 
 
 def inputs(where: str, input: Size, resolutions: Sequence[int] | None) -> dict[int, Size]:

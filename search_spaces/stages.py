@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.architecture import UnitSpec
+from nas.errors import ArchitectureError
 from nas.unit_rules import OptionValue, Plan, rule_of
 
 FIELDS = ("groups", "expansion", "kernel_size")
@@ -22,7 +24,7 @@ UnitOptions = tuple[tuple[str, OptionValue], ...]
 """Further options of a unit, as `UnitSpec.options` has them."""
 
 Choices = Mapping[str, Sequence[Any]]
-"""Field of a unit (kind, groups, expansion, kernel_size) -> the values the space offers for it."""
+"""groups, expansion, kernel_size -> the values the space offers; block -> (kind, options) pairs."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,30 @@ def same(stage: Stage, one: UnitSpec, other: UnitSpec, in_channels: int, *, firs
 
 
 def _unaliased(stage: Stage, in_channels: int, choices: Choices, *, first: bool) -> UnitSpec:
-    """The unit under the name of the module it builds, where the space offers that too.
+    """The unit under the plainest name that the space offers for what it builds.
 
-    "xception", for example, is shuffle_v1 with one group.
+    "xception", for example, is shuffle_v1 with one group, and the residual of a shuffle_v2 needs a
+    second unit in its stage. The kind of the module comes first, then the fewest options.
     """
     unit = stage.unit
     plan = plans([unit], in_channels, first=first)[0]
-    kind, groups = str(plan["unit"]), int(plan.get("groups", 1))
-    if kind != unit.kind and kind in choices.get("kind", ()):
-        named = plain(replace(unit, kind=kind, groups=groups))
-        offered = named.groups in choices.get("groups", ()) or "groups" not in rule_of(kind).uses
-        if offered and same(stage, named, unit, in_channels, first=first):
-            return named
+    module, groups = str(plan["unit"]), int(plan.get("groups", 1))
+    blocks = choices.get("block", ())
+    for kind, given in sorted(blocks, key=lambda block: (block[0] != module, len(block[1]))):
+        if (kind, given) == (unit.kind, unit.options):
+            break
+        if kind not in (module, unit.kind):
+            continue
+        named = replace(unit, kind=kind, options=given)
+        named = plain(named if kind == unit.kind else replace(named, groups=groups))
+        if "groups" in rule_of(kind).uses and named.groups not in choices.get("groups", ()):
+            continue
+        for expansion in (named.expansion, *choices.get("expansion", ())):
+            candidate = plain(replace(named, expansion=expansion))
+            # A block that cannot stand here is none that builds the same.
+            with suppress(ArchitectureError):
+                if same(stage, candidate, unit, in_channels, first=first):
+                    return candidate
     return unit
 
 

@@ -9,6 +9,7 @@ import pytest
 from architectures import EXACT, draw, stages
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
+from nas.architecture_text import read_block, write_block
 from nas.errors import ArchitectureError, InputError
 
 V1 = {"groups": 3, "expansion": 4}
@@ -64,6 +65,19 @@ def test_the_text_form_keeps_a_stem_of_several_convolutions_and_a_small_dropout(
     )
     assert "stem8.16.32-s2-pool-relu6" in architecture.text
     assert Architecture.from_text(architecture.text) == architecture
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ("vgg", ()),
+        ("shuffle_v2", (("residual", True), ("se", True))),
+        ("sandglass", (("identity", 2), ("variant", "paper"))),
+        ("my-units/own-1.py:Name", (("act", "silu"), ("share", 0.5))),
+    ],
+)
+def test_a_block_is_read_back_also_from_a_path_with_hyphens(block):
+    assert read_block(write_block(*block)) == block
 
 
 def test_options_are_sorted_and_defaults_left_out():
@@ -290,19 +304,27 @@ DAMAGED_JSON = {
     "no object": ([1], "must be an object"),
     "no format": ({"units": []}, "must be an object with a format"),
     "newer": ({**GOOD.to_json(), "format": 2}, "this version reads 1; got 2; .* upgrade"),
+    "no such format": ({**GOOD.to_json(), "format": None}, "reads 1; got None; allowed: 1, or"),
     "no stem": ({k: v for k, v in GOOD.to_json().items() if k != "stem"}, "KeyError: 'stem'"),
     "unknown field": ({**GOOD.to_json(), "stem": {"width": 3}}, "unexpected keyword .*width"),
     "units a text": ({**GOOD.to_json(), "units": "abc"}, "damaged or incomplete"),
     "units of numbers": ({**GOOD.to_json(), "units": [1]}, "damaged or incomplete"),
     "input a number": ({**GOOD.to_json(), "input": 3}, "damaged or incomplete"),
-    "kind a number": ({**GOOD.to_json(), "units": [{"kind": 3, "out_channels": 3}]}, "allowed"),
+    "kind a number": (
+        {**GOOD.to_json(), "units": [{"kind": 3, "out_channels": 3}]},
+        "unit 3:3, kind: must be text; got 3; allowed: vgg",
+    ),
     "width a text": (
         {**GOOD.to_json(), "units": [{"kind": "vgg", "out_channels": "3"}]},
         "must be a whole number; got '3'",
     ),
     "expansion a text": (
         {**GOOD.to_json(), "units": [{"kind": "vgg", "out_channels": 3, "expansion": "x"}]},
-        "damaged or incomplete",
+        "unit vgg:3, expansion: must be a ratio; got 'x'; allowed from 1 on",
+    ),
+    "dropout a text": (
+        {**GOOD.to_json(), "head": {"dropout": "0.2"}},
+        "head, dropout: must be a probability; got '0.2'",
     ),
 }
 
@@ -327,7 +349,7 @@ DAMAGED_TEXT = {
     "no kind": (f"{START}+8-s2+{END}", "a kind and a width; got '8-s2'"),
     "no width": (f"{START}+vgg:s2+{END}", "must be a whole number; got 's2'"),
     "word": (f"{START}+vgg:8-x2+{END}", "got 'x2'; allowed: like shuffle_v1:240-s2-n4-g3"),
-    "twice": (f"{START}+vgg:8-s2-s1+{END}", "repeated word; got 's1'"),
+    "twice": (f"{START}+vgg:8-s2-s1+{END}", "each once; got 's1'"),
     "half a group": (f"{START}+shuffle_v1:8-g2.5+{END}", "whole number; got '2.5'"),
     "none": (f"{START}+vgg:8-n0+{END}", "got 0; allowed from 1 to 1000"),
     "too many": (f"{START}+vgg:8-n999999999+{END}", "allowed from 1 to 1000"),

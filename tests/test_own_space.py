@@ -9,6 +9,7 @@ import pytest
 
 from nas.testing import check_space, check_unit
 from nas.user_file import load
+from search_spaces import Mixed
 
 PAGE = (Path(__file__).parent.parent / "docs" / "own_space.md").read_text()
 
@@ -25,14 +26,50 @@ def test_the_space_and_the_unit_of_the_page_keep_the_contracts(folder):
     check_unit(f"{folder}/my_space.py:Smooth")
 
 
+def test_the_unit_of_the_page_is_a_block_of_the_mixed_space(folder):
+    kind = f"{folder}/my_space.py:Smooth"
+    space = Mixed(input=(1, 8, 8), classes=10, kinds=["shuffle_v2", kind, f"{kind}-act.hardswish"])
+    check_space(space, draws=8)
+    genes = {gene.name: gene.options[0] for gene in space.genes}
+    genes |= {"stage1_kind": kind, "stage2_kind": f"{kind}-act.hardswish"}
+    first, second, _ = space.decode(genes).plans
+    assert (first["unit"], first["act"]) == (kind, "silu")
+    assert (second["unit"], second["act"]) == (kind, "hardswish")
+
+
+def test_the_page_shows_a_space_and_a_unit_in_40_lines():
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(block.splitlines()) <= 40
+
+
+NOTED = """
+import os
+from pathlib import Path
+
+def noted(self, x):
+    if self.training:
+        (Path(__file__).parent / f"trained.{os.getpid()}").touch()
+    return nn.Sequential.forward(self, x)
+
+Smooth.forward = noted
+"""
+"""Added to the page's file: leaves a file named after each process that trains the unit."""
+
+
 @pytest.mark.slow
 def test_the_command_of_the_page_searches_it_in_processes_of_their_own(folder):
+    with (folder / "my_space.py").open("a") as file:
+        file.write(NOTED)
     (line,) = re.findall(r"^nas (search .*)$", PAGE, re.MULTILINE)
     words = [*line.split(), "study.trials=1", "study.name=own", "training.epochs=1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.cli", *words, "tracking=none"],
-        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+    words += ["execution=processes", "tracking=none"]
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "nas.cli", *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "1 of 1 evaluated" in done.stdout
-    assert "my_space.py:Smooth:" in done.stdout
+    told, complaint = driver.communicate(timeout=300)
+    assert driver.returncode == 0, complaint
+    assert "1 of 1 evaluated" in told
+    assert "my_space.py:Smooth:" in told
+    trained_by = {int(path.suffix[1:]) for path in folder.glob("trained.*")}
+    assert trained_by - {driver.pid}

@@ -128,6 +128,12 @@ BROKEN_UNITS = {
     "not a module": ("(nn.Module)", "", "must be a class of torch.nn.Module"),
     "an unknown field": ('{"kernel_size"}', '{"kernel"}', "uses: must name fields of a unit; got"),
     "one value for a list": ("(False, True)", "False", "option bias: must list its values"),
+    "a value that is two words": (
+        '"bias": (False, True)', '"bias": ("no", "if-need-be")',
+        "option bias: must be a word of the text form; got the value 'if-need-be'",
+    ),
+    "a value that reads as another": ("(False, True)", "('true', 'no')", "got the value 'true'"),
+    "a number below 0": ("(False, True)", "(0, -1)", "must be a word .*got the value -1; allowed"),
     "an argument the plan lacks": (
         ", bias)", ", bias, scale)", "must build from its plan.*'scale'",
     ),

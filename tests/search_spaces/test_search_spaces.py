@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import product
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from nas.errors import SpaceError
 from nas.network import build, build_unit
 from nas.unit_rules import UNIT_RULES
 from search_spaces import SEARCH_SPACES, Mixed, MobileNext, ShuffleNetV1, ShuffleNetV2
+from search_spaces.published import published
 
 INPUTS = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 480, 640), (3, 224, 224)]
 
@@ -165,6 +167,55 @@ def test_a_space_of_all_kinds_has_one_value_a_network():
     assert all(len(values) == 1 for values in by_fingerprint.values())
 
 
+VARIANTS = (
+    "shuffle_v1", "shuffle_v1-shuffle.false", "shuffle_v1-se.4", "xception-se.4",
+    "shuffle_v2", "shuffle_v2-se.true", "shuffle_v2-residual.true-se.true",
+    "shuffle_v2-depthwise_first.true", "sandglass-variant.paper", "sandglass",
+    "sandglass-depthwise.inside", "sandglass-depthwise.both", "sandglass-identity.2",
+)  # fmt: skip
+
+
+def test_a_space_of_all_variants_has_one_value_a_network():
+    # Without a second unit in its stage a residual has no effect, nor has a part of an identity;
+    # the paper's sandglass of half its input is the authors' with both depthwise convolutions.
+    few = {"groups": (1, 2), "widths": (32,), "expansions": (2, 4), "depths": (1, 2)}
+    space = Mixed(input=(1, 8, 8), classes=10, kinds=VARIANTS, kernel_sizes=(3,), **few)
+    plain = {gene.name: gene.options[0] for gene in space.genes} | {"stage1_kind": "sandglass"}
+    genes = [gene for gene in space.genes if gene.name.startswith("stage2")]
+    by_fingerprint, seen = defaultdict(set), set()
+    for options in product(*(gene.options for gene in genes)):
+        changed = dict(zip((gene.name for gene in genes), options, strict=True))
+        architecture = space.decode(plain | changed)
+        by_fingerprint[architecture.fingerprint].add(architecture)
+        assert space.decode(space.encode(architecture)) == architecture
+        seen |= {(unit.kind, unit.options) for unit in architecture.units}
+    assert all(len(values) == 1 for values in by_fingerprint.values())
+    # Each but xception-se.4, which is shuffle_v1-se.4 with one group, is a block of some network.
+    assert len(seen) == len(VARIANTS) - 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("shuffle_v2-se.true", "shufflenet_v2_se_x2_0"),
+        ("shuffle_v2-depthwise_first.true", "shufflenet_v2_star_x1_0"),
+    ],
+)
+def test_a_published_variant_is_in_the_mixed_space_of_its_block(kind, name):
+    for input in [(1, 8, 8), (3, 224, 224)]:
+        architecture = published(name, input=input, classes=10)
+        space = Mixed(input=input, classes=10, kinds=["shuffle_v2", kind])
+        genes = space.encode(architecture)
+        assert genes["stage1_kind"] == kind
+        assert space.decode(genes) == architecture
+
+
+def test_a_block_at_its_defaults_is_the_kind():
+    assert Mixed(kinds=["shuffle_v2-se.false", "sandglass-identity.1"]).kinds == (
+        "shuffle_v2", "sandglass",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("alias", "module"), [("xception", "shuffle_v1"), ("resnext", "bottleneck")]
 )
@@ -250,6 +301,12 @@ def test_a_changed_unit_is_refused_in_words():
     ("space", "option", "message"),
     [
         (Mixed, {"kinds": ["shufle_v2"]}, "kinds: .*got 'shufle_v2'; allowed: shuffle_v2"),
+        (Mixed, {"kinds": ["shuffle_v2-se"]}, "kinds: block 'shuffle_v2-se': .*got 'se'; allowed"),
+        (Mixed, {"kinds": ["shuffle_v2-es.true"]}, "kinds: .*got 'es'; allowed: se"),
+        (Mixed, {"kinds": ["shuffle_v1-se.3"]}, "kinds: .*se: .*got 3; allowed: 0, 4, 8, 16"),
+        (Mixed, {"kinds": ["vgg", "vgg-k.5"]}, "kinds: .*unknown option; got 'k'; allowed: none"),
+        (Mixed, {"kinds": ["vgg", "shuffle_v2", "shuffle_v2-se.false"]}, "kinds: must list one or"),
+        (Mixed, {"kinds": ["sandglass-depthwise.none"]}, "kinds: .*stride 2 needs a depthwise"),
         (Mixed, {"kinds": []}, "kinds: must list one or more different values"),
         (Mixed, {"groups": [0]}, "groups: must be numbers; got 0; allowed from 1 on"),
         (Mixed, {"widths": [24, 24]}, "widths: must list one or more different values"),
