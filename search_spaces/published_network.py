@@ -76,7 +76,7 @@ class PublishedNetwork:
         if self.make is None:
             raise SpaceError(
                 f"published network {self.name}: must be one that can be built; got "
-                f"{self.status}: {self.reason}; allowed: the others of search_spaces.published"
+                f"{self.status}: {self.reason}; allowed: one that nas networks gives costs of"
             )
         return self.make(input=input, classes=classes)
 

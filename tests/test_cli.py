@@ -582,6 +582,29 @@ def test_networks_tells_the_layers_of_one(folder: Path, capsys: pytest.CaptureFi
     assert "nas latency in1x8x8" in printed
 
 
+def test_networks_tells_of_a_published_one_what_is_printed_where_and_by_which_rule(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_in(folder, "networks", "shufflenet_v1_g3_x0_5") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    # Zhang et al. 2018, Table 8: 15.2 ms on a Snapdragon 820; released code: 38 M and 0.7 M.
+    assert "source released code of ShuffleNet v1" in printed
+    assert "printed 38 M multiply-adds with classifier, 0.7 M parameters, top-1 err" in printed
+    # 37,589,856 / 38 M - 1.
+    assert "difference -1.08 % in multiply-adds why 37.59 M are printed as 38" in printed
+    assert "15.2 ms at 224x224, Snapdragon 820, 1 thread (Zhang et al. 2018" in printed
+    assert main_in(folder, "networks", "shufflenet_v1_g4_x0_25", "--json") == 0
+    entry = json.loads(capsys.readouterr().out)["published"]
+    assert entry["status"] == "reconstructed"
+    assert entry["classifier_counted"] is False
+    # What a paper prints is for 224x224 and 1,000 classes.
+    small = ["--input", "1x8x8", "--classes", "10"]
+    assert main_in(folder, "networks", "shufflenet_v1_g4_x0_25", *small, "--json") == 0
+    entry = json.loads(capsys.readouterr().out)["published"]
+    assert entry["difference_percent"] is None
+    assert entry["printed_multiply_adds"] == 13_000_000
+
+
 def test_every_space_that_ships_starts_from_its_own_networks() -> None:
     from nas.names import resolve
 
@@ -611,9 +634,17 @@ def test_networks_tells_what_is_printed_what_is_counted_and_what_was_guessed(
     }  # fmt: skip
     for one in found.values():
         assert one["source"]
+        assert {type(one[cost]) for cost in ("multiply_adds", "parameters")} <= {int, type(None)}
         assert one["status"] == "published" or one["reason"], one["name"]
         assert (one["multiply_adds"] is None) == (one["status"] == "not_buildable"), one["name"]
     assert found["alexnet"]["multiply_adds"] > 600e6
+    assert main_in(folder, "networks") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert found.keys() <= {line.split()[0] for line in lines if line.strip()}  # no name is folded
+    (row,) = (line.split() for line in lines if line.startswith("shufflenet_v1_g1_x0_5 "))
+    # 38,517,408 - 288 x 1,000 of the classifier is 0.6 % above 38 M.
+    assert row[1:] == ["38.5M", "38M", "+0.6", "533k", "-", "45.1", "rc"]
 
 
 def test_networks_shows_a_plain_reference_and_says_why_another_cannot_be_built(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,12 @@ from search_spaces.published import catalogue
 from search_spaces.published_network import IMAGENET, IMAGENET_CLASSES, PublishedNetwork
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from torch import nn
 
-    from nas.outcome import Costs
+    from nas.outcome import Costs, LayerCost
+
+MEANINGS = "k/s: kernel/stride; g: groups; memory: elements read and written; sees: pixels"
 
 
 def networks(arguments: Namespace) -> int:
@@ -31,8 +34,10 @@ def networks(arguments: Namespace) -> int:
         )
     if names:
         return _layers(names[0], folder, arguments)
+    from rich.text import Text
+
     from nas.counted import costs_of_published
-    from nas.tables import amount, following, table
+    from nas.tables import following
     from nas.terminal import show, show_json
 
     input, classes = size(arguments.input or "3x224x224"), arguments.classes or 1000
@@ -43,27 +48,16 @@ def networks(arguments: Namespace) -> int:
     if arguments.json:
         show_json([_entry(one, found.get(one.name), printed=printed) for one in catalogue()])
         return 0
-    made = table("network", "FLOPs", "printed", "diff %", "params", "printed", "err %", "*")
-    for one in catalogue():
-        costs = found.get(one.name)
-        difference = one.difference(costs.multiply_adds) if costs and printed else None
-        made.add_row(
-            one.name,
-            amount(costs.multiply_adds if costs else None),
-            amount(one.multiply_adds),
-            "-" if difference is None else f"{difference:+.1f}",
-            amount(costs.parameters if costs else None),
-            amount(one.parameters),
-            "-" if one.top1_error is None else f"{one.top1_error:.1f}",
-            {"published": "", "reconstructed": "r", "not_buildable": "n"}[one.status],
-        )
     show(
-        made,
+        _published_table(found, printed=printed),
         "",
-        f"at {'x'.join(map(str, input))}; FLOPs are multiply-adds, as in the papers; printed: by "
-        "the paper, at 3x224x224. r: reconstructed, a choice was needed that no source gives; n: "
-        "cannot be built as printed; err: top-1 on ImageNet, as printed. --json tells why, the "
-        "source, the counting rule, the deviation and the printed latencies.",
+        Text(
+            f"at {'x'.join(map(str, input))}; FLOPs are multiply-adds, as in the papers; paper: as "
+            "printed, at 3x224x224; err: top-1 on ImageNet, as printed. c: printed, and compared, "
+            "without the classifier; r: reconstructed, a choice was needed that no source gives; "
+            "n: cannot be built as printed. nas networks NAME tells why, the source, why a count "
+            "differs and the printed latencies; --json all of it."
+        ),
     )
     show(
         following(
@@ -74,6 +68,40 @@ def networks(arguments: Namespace) -> int:
         )
     )
     return 0
+
+
+def _published_table(found: Mapping[str, Costs], *, printed: bool) -> Table:
+    from nas.tables import amount, table
+
+    made = table("network", "FLOPs", "paper", "diff %", "params", "paper", "err %", "*")
+    made.collapse_padding = True
+    for one in catalogue():
+        costs = found.get(one.name)
+        difference = one.difference(costs.multiply_adds) if costs and printed else None
+        made.add_row(
+            one.name,
+            _narrow(amount(costs.multiply_adds if costs else None)),
+            _narrow(_as_printed(one.multiply_adds)),
+            "-" if difference is None else f"{difference:+.1f}",
+            _narrow(amount(costs.parameters if costs else None)),
+            _narrow(_as_printed(one.parameters)),
+            "-" if one.top1_error is None else f"{one.top1_error:.1f}",
+            {"published": "", "reconstructed": "r", "not_buildable": "n"}[one.status]
+            + "c" * (not one.classifier_counted),
+        )
+    return made
+
+
+def _narrow(amount: str) -> str:
+    """75.1M: with the space the longest names would not fit into 80 columns."""
+    return amount.replace(" ", "")
+
+
+def _as_printed(number: int | None) -> str:
+    """No digit that the paper does not print."""
+    if number is None:
+        return "-"
+    return f"{number / 1e9:g} G" if number >= 1e9 else f"{number / 1e6:g} M"
 
 
 def _entry(one: PublishedNetwork, costs: Costs | None, *, printed: bool) -> dict[str, Any]:
@@ -102,7 +130,7 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     from nas.costs import count_module, layers
     from nas.names import locate, resolve
     from nas.network import build
-    from nas.tables import amount, facts, following, forms, table
+    from nas.tables import amount, facts, following, forms
     from nas.terminal import show, show_json
 
     input = size(arguments.input) if arguments.input else None
@@ -114,10 +142,30 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     else:
         module, images, text = module_given(name, network), input or IMAGENET, ""
     costs, found = count_module(module, images), layers(module, images)
+    one = next((one for one in catalogue() if one.name == name), None)
+    printed = images == IMAGENET and (arguments.classes or IMAGENET_CLASSES) == IMAGENET_CLASSES
     if arguments.json:
         rows = [{f: getattr(layer, f) for f in layer.__dataclass_fields__} for layer in found]
-        show_json({"name": name, "text": text, **costs.to_json(), "layers": rows})
+        entry = _entry(one, costs, printed=printed) if one else None
+        show_json(
+            {"name": name, "text": text, **costs.to_json(), "published": entry, "layers": rows}
+        )
         return 0
+    totals = f"{amount(costs.multiply_adds)} multiply-adds, {amount(costs.parameters)} parameters"
+    told = [("network", name), ("in all", totals), ("not counted", ", ".join(costs.uncounted))]
+    if one:
+        told += _told(one, one.difference(costs.multiply_adds) if printed else None)
+    show(_layer_table(found), "", MEANINGS)
+    show(facts(told))
+    if text:
+        show("", forms([("text form", text)]))
+    show(following([(f"nas latency {name}", "measure it here")]))
+    return 0
+
+
+def _layer_table(found: Sequence[LayerCost]) -> Table:
+    from nas.tables import amount, table
+
     made = table("layer", "output", "k/s", "g", "FLOPs", "params", "memory", "sees")
     for layer in found:
         made.add_row(
@@ -130,15 +178,33 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
             amount(layer.memory_access),
             str(layer.receptive_field),
         )
-    show(made, "", "k/s: kernel/stride; g: groups; memory: elements read and written; sees: pixels")
-    totals = f"{amount(costs.multiply_adds)} multiply-adds, {amount(costs.parameters)} parameters"
-    show(
-        facts([("network", name), ("in all", totals), ("not counted", ", ".join(costs.uncounted))])
-    )
-    if text:
-        show("", forms([("text form", text)]))
-    show(following([(f"nas latency {name}", "measure it here")]))
-    return 0
+    return made
+
+
+def _told(one: PublishedNetwork, difference: float | None) -> list[tuple[str, str]]:
+    """What is printed of a network, where, and how the count compares with it."""
+    rule = "with" if one.classifier_counted else "without"
+    printed = [
+        f"{_as_printed(one.multiply_adds)} multiply-adds {rule} classifier"
+        if one.multiply_adds
+        else "",
+        f"{_as_printed(one.parameters)} parameters" if one.parameters else "",
+        f"top-1 error {one.top1_error:g} %" if one.top1_error else "",
+    ]
+    speeds = [
+        f"{speed.value:g} {speed.unit} at {'x'.join(map(str, speed.input[1:]))}, {speed.device} "
+        f"({speed.source})"
+        for speed in one.speeds
+    ]
+    return [
+        ("source", one.source),
+        ("printed", ", ".join(filter(None, printed))),
+        ("difference", "" if difference is None else f"{difference:+.2f} % in multiply-adds"),
+        ("why", one.deviation),
+        (one.status.replace("_", " "), one.reason),
+        ("note", one.note),
+        *((("" if number else "speed"), speed) for number, speed in enumerate(speeds)),
+    ]
 
 
 def _no_settings(verb: str, overrides: Sequence[str]) -> None:

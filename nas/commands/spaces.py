@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def space(arguments: Namespace) -> int:
     for gene in found.genes:
         made.add_row(gene.name, ", ".join(map(str, gene.options)))
     show(made, "", facts(_space_facts(found, costs)))
-    show(following([(f"nas search space={names[0] if names else found.name}", "search it")]))
+    again = shlex.join(["nas", "search", *(overrides or [f"space={found.name}"])])
+    show(following([(again, "search it")]))
     return 0
 
 
