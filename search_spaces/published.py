@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.architecture import Architecture
 from nas.errors import SpaceError, nearest
 from search_spaces import (
+    published_compared,
     published_mobile,
     published_references,
     published_shufflenet_v1,
@@ -19,6 +20,7 @@ _NETWORKS: tuple[PublishedNetwork, ...] = (
     *published_shufflenet_v1.NETWORKS,
     *published_shufflenet_v2.NETWORKS,
     *published_mobile.NETWORKS,
+    *published_compared.NETWORKS,
     *published_references.NETWORKS,
 )
 _BY_NAME = {network.name: network for network in _NETWORKS}

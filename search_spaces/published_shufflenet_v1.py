@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from search_spaces.baselines import in_shufflenet_frame
+from search_spaces.frame import Size
 from search_spaces.published_network import (
+    IMAGENET,
     NOT_BUILDABLE,
     PUBLISHED,
     RECONSTRUCTED,
@@ -92,11 +94,13 @@ DEVIATIONS = {
 }
 
 
-def phone_and_desk(images: float, batches: float, source: str) -> tuple[PrintedSpeed, ...]:
+def phone_and_desk(
+    images: float, batches: float, source: str, input: Size = IMAGENET
+) -> tuple[PrintedSpeed, ...]:
     """What ShuffleNet V2's Table 8 prints: GPU batches of 8 a second, ARM images a second."""
     return (
-        PrintedSpeed(batches, "batches/s", "GTX 1080Ti, batch 8", source),
-        PrintedSpeed(images, "images/s", "Snapdragon 810, 1 thread, batch 1", source),
+        PrintedSpeed(batches, "batches/s", "GTX 1080Ti, batch 8", source, input),
+        PrintedSpeed(images, "images/s", "Snapdragon 810, 1 thread, batch 1", source, input),
     )
 
 

@@ -11,9 +11,10 @@ from nas.units.convolution import convolution
 class Bottleneck(nn.Module):
     """1x1 to `mid_channels`, ReLU; 3x3 with the stride, in groups for ResNeXt, ReLU; 1x1.
 
-    The last convolution has no activation: ReLU follows the sum with the input, which a 1x1
-    convolution with the stride and no activation brings to size where width or stride change. The
-    paper's ResNet-50 has the stride on its first 1x1; here, as in later code, on the 3x3.
+    The last convolution has no activation, so that what is added can be negative too: ReLU follows
+    the sum with the input, which a 1x1 convolution with the stride and no activation brings to size
+    where width or stride change. The paper's ResNet-50 has the stride on its first 1x1; here, as in
+    later code, on the 3x3.
 
     Shape:
         (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).

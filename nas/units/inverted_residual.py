@@ -14,8 +14,9 @@ class InvertedResidual(nn.Module):
 
     MobileNetV2 (one group): 1x1, ReLU6, absent where it would not widen; depthwise with the stride,
     ReLU6; 1x1, no activation (a linear bottleneck loses no information). IGCV3 (more groups):
-    1x1 in groups, no activation; permutation; depthwise, ReLU6; 1x1 in groups, no activation;
-    the inverse permutation. Where width and stride stay, the input is added; nothing follows.
+    1x1 in groups, no activation (interleaved group convolutions stand for a single dense one);
+    permutation; depthwise, ReLU6; 1x1 in groups, no activation; the inverse permutation. Where
+    width and stride stay, the input is added; nothing follows.
 
     IGCV3's released code permutes by 2 and C / 2 for its 2 groups; for g groups here g and C / g.
 

@@ -13,17 +13,21 @@ class Sandglass(nn.Module):
     """Two depthwise convolutions on the wide tensors around a bottleneck of two pointwise ones.
 
     Depthwise, ReLU6; 1x1 to `hidden_channels`, no activation (the bottleneck is linear, lest it
-    lose information); 1x1, ReLU6; depthwise with the stride, no activation. The identity joins
-    the wide ends: the first `identity_channels` channels of the input are added, in place, and
-    nothing follows the sum. `depthwise` tells which of the depthwise convolutions exist: "both",
-    "last" or "none"; or "inside": 1x1, ReLU6; one depthwise with the stride in the bottleneck,
-    ReLU6; 1x1, no activation, which is the classic bottleneck that the paper finds worse.
+    lose information); 1x1, ReLU6; depthwise with the stride, no activation (what the unit gives is
+    linear too, as it is added to the identity). The identity joins the wide ends: the first
+    `identity_channels` channels of the input are added, in place, and nothing follows the sum.
+    `depthwise` tells which of the depthwise convolutions exist: "both", "last" or "none"; or
+    "inside": 1x1, ReLU6; one depthwise with the stride in the bottleneck, ReLU6; 1x1, no
+    activation, which is the classic bottleneck that the paper finds worse.
+
+    Paper and released code differ: the paper has both depthwise convolutions in every unit and
+    in / t hidden channels; the code, which is the default, leaves them out of units that change the
+    width and floors the hidden channels (`variant` of `nas.unit_rules.sandglass`).
 
     Shape:
         (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).
 
-    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and 4; the released code decides which
-    depthwise convolutions there are, see `nas.unit_rules`.
+    Reference: Zhou et al. 2020, MobileNeXt, sec. 3 and 4, and its released code.
     """
 
     def __init__(

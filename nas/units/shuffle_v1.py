@@ -14,9 +14,10 @@ class ShuffleV1(nn.Module):
     """A bottleneck of grouped pointwise convolutions with a channel shuffle between them.
 
     Branch: 1x1 in groups to `mid_channels`, ReLU; channel shuffle; depthwise, no activation (as in
-    Xception); 1x1 in groups, no activation. Where width and stride stay, the input is added and
-    ReLU follows the sum; elsewhere the input, average-pooled 3x3 with the same stride, is
-    concatenated in front of ReLU(branch), which gives the channels that are missing.
+    Xception); 1x1 in groups, no activation (it stands behind the sum). Where width and stride stay,
+    the input is added and ReLU follows the sum; elsewhere the input, average-pooled 3x3 with the
+    same stride and not negative as it is, is concatenated in front of ReLU(branch), which gives the
+    channels that are missing.
 
     The first unit of a network has a dense first 1x1 (`first_groups` 1), as its input has few
     channels. Paper and released code differ in where the shuffle stands (after the first 1x1; after

@@ -13,10 +13,10 @@ class ShuffleV2(nn.Module):
     """Half of the channels pass untouched, the other half goes through one branch.
 
     Where width and stride stay: even channels pass; odd ones go through the branch of 1x1, ReLU;
-    depthwise, no activation; 1x1, ReLU; both are concatenated. Elsewhere nothing is split: the
-    projection (depthwise with the stride, no activation; 1x1 in to in, ReLU) is concatenated in
-    front of the branch, which gives the out - in channels that are missing. No convolution but the
-    depthwise ones has groups.
+    depthwise, no activation (as in v1); 1x1, ReLU; both are concatenated. Elsewhere nothing is
+    split: the projection (depthwise with the stride, no activation; 1x1 in to in, ReLU) is
+    concatenated in front of the branch, which gives the out - in channels that are missing. No
+    convolution but the depthwise ones has groups.
 
     The paper draws a channel shuffle in two groups after the concatenation and a split into halves
     before the next unit; the released code joins the two at the start of the next unit, as here:

@@ -110,6 +110,32 @@ MOBILENEXT = [
 ]
 
 
+def papers_sandglass(into, hidden, out, before, after=None):
+    last = dw(out, after or before, s=2 if after else 1)
+    return [dw(into, before), conv(into, hidden, before), conv(hidden, out, before), last]
+
+
+# The same without the code's floor and with both depthwise convolutions everywhere; hidden is in/6,
+# in the first unit in/2, rounded down; two units of 336 channels.
+MOBILENEXT_PAPER = [
+    [conv(3, 16, 112, k=3, s=2)],
+    papers_sandglass(16, 8, 32, 112, 56),
+    papers_sandglass(32, 5, 48, 56),
+    papers_sandglass(48, 8, 64, 56, 28),
+    *[papers_sandglass(64, 10, 64, 28)] * 2,
+    papers_sandglass(64, 10, 104, 28, 14),
+    *[papers_sandglass(104, 17, 104, 14)] * 2,
+    papers_sandglass(104, 17, 136, 14),
+    *[papers_sandglass(136, 22, 136, 14)] * 3,
+    papers_sandglass(136, 22, 200, 14, 7),
+    *[papers_sandglass(200, 33, 200, 7)] * 3,
+    papers_sandglass(200, 33, 336, 7),
+    papers_sandglass(336, 56, 336, 7),
+    papers_sandglass(336, 56, 1280, 7),
+    [linear(1280, 1000)],
+]
+
+
 def separable(into, out, size, *, s=1):
     return [dw(into, size, s=s), conv(into, out, size)]
 
@@ -254,6 +280,7 @@ def built_layers(name):
         ("shufflenet_v1_g3_x0_25", SHUFFLENET_V1),
         ("shufflenet_v2_x0_5", SHUFFLENET_V2),
         ("mobilenext_x0_35", MOBILENEXT),
+        ("mobilenext_paper_x0_35", MOBILENEXT_PAPER),
         ("mobilenet_v1_x0_25", MOBILENET_V1),
         ("mobilenet_v2_x0_35", MOBILENET_V2),
         ("igcv3_d_x1_0", IGCV3),

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from unit_modules import unit
 
 from nas.costs import count_module
+from nas.units import UNITS as MODULES
 
 # name -> (kind, in, out, fields); every kind, every variant, both strides, widening at stride 1.
 UNITS = {
@@ -52,6 +53,14 @@ def made(name):
             torch.nn.init.uniform_(m.running_var, 0.5, 1.5)
             torch.nn.init.uniform_(m.bias, -0.5, 0.5)
     return module.eval(), into, out, fields.get("stride", 1)
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_the_docstring_tells_shape_activations_and_source(kind):
+    told = MODULES[kind].__doc__
+    assert "Shape:" in told
+    assert "Reference:" in told
+    assert "activation" in told
 
 
 @pytest.mark.parametrize("name", UNITS)

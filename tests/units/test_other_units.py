@@ -72,6 +72,16 @@ def test_the_bottleneck_that_changes_size_has_a_pointwise_projection_without_act
     assert steps(module, 48) == "1x1 relu 3x3 relu 1x1 1x1 relu"
 
 
+def test_resnext_is_the_bottleneck_with_groups_in_its_dense_convolution():
+    module = unit("resnext", 48, 48, groups=4)
+    assert steps(module, 48) == "1x1 relu 3x3 relu 1x1 relu"
+    assert convolutions(module, (48, 8, 8)) == [
+        (48, 24, 1, 1, 1, (8, 8)),
+        (24, 24, 3, 1, 4, (8, 8)),
+        (24, 48, 1, 1, 1, (8, 8)),
+    ]
+
+
 def test_vgg_is_two_dense_convolutions_with_relu():
     module = unit("vgg", 12, 25, stride=2)
     assert steps(module, 12) == "3x3 relu 3x3 relu"

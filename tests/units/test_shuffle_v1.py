@@ -95,6 +95,12 @@ def test_groups_of_fewer_channels_than_groups_are_connected_in_part(out, mid, se
     assert set(inputs.sum(dim=1).tolist()) == {seen}
 
 
+def test_the_xception_like_unit_is_this_one_with_a_single_dense_group():
+    module = unit("xception", 48, 48, groups=8)
+    assert steps(module, 48) == "1x1 relu dw 1x1 relu"
+    assert [row[4] for row in convolutions(module, (48, 8, 8))] == [1, 12, 1]
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3, 4, 8])
 def test_a_unit_costs_hw_2cm_over_g_plus_9m(groups):
     # Zhang et al. 2018, sec. 3.2: C channels, bottleneck M, maps of H x W.
