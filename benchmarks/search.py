@@ -220,7 +220,7 @@ def milliseconds(trials: int) -> float:
         )
         values = parts.objective.values(outcome, chance=0.1, unmeasured_ms=1.0)
         filler.tell(n, TrialState.COMPLETE, values, 0.0)
-        proposer._add(filler._copy.get_trials(deepcopy=False)[n])
+        proposer.add(filler._copy.get_trials(deepcopy=False)[n])
     taken = []
     for _ in range(4):  # the first one decodes every past trial once in the life of a process
         start = time.process_time()

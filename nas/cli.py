@@ -29,6 +29,7 @@ from nas.commands import (
 )
 from nas.commands import latency as timing
 from nas.errors import InputError, NasError, nearest
+from nas.masking import masked
 
 USAGE, FAILED, INTERRUPTED, CLOSED = 2, 1, 130, 141
 
@@ -219,11 +220,9 @@ def main(words: Sequence[str] | None = None) -> int:
 def _told(
     error: BaseException, message: str, status: int, debug: bool, *, mark: str = "error: "
 ) -> int:
-    if debug:
-        traceback.print_exception(error)
-    else:
-        lines = [f"{mark}{message}", *getattr(error, "__notes__", ())]
-        print("\n".join(lines), file=sys.stderr)
+    whole = "".join(traceback.format_exception(error)).rstrip()
+    lines = [whole] if debug else [f"{mark}{message}", *getattr(error, "__notes__", ())]
+    print(masked("\n".join(lines)), file=sys.stderr)
     return status
 
 

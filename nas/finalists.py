@@ -20,8 +20,9 @@ from nas.seeds import Job, Seeds, seed_weights
 from nas.settings import DataSettings
 from nas.study.best import greatest_by_costs, refuted
 from nas.study.budget import Stopped
+from nas.study.records import certified
 from nas.study.signals import StopSignals
-from nas.study.storage import StudyStorage, certified
+from nas.study.storage import StudyStorage
 from nas.workers import Workers
 
 if TYPE_CHECKING:

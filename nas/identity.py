@@ -9,6 +9,7 @@ from nas.composition import Parts
 from nas.errors import StudyError
 from nas.events import StudyInfo
 from nas.study.storage import StudyStorage
+from nas.tracking.origin import origin
 
 
 def facts_of(parts: Parts) -> dict[str, Any]:
@@ -50,6 +51,37 @@ def check_same(storage: StudyStorage, facts: Mapping[str, Any]) -> None:
                 f"nas resume {storage.name}: {what} must be as when the study began; got "
                 f"{facts[key]}, then {old}; allowed: the same, or a new study"
             )
+
+
+def check_versions(storage: StudyStorage) -> None:
+    """Raise if other drivers run the study, which was begun with another version or Python.
+
+    Raises:
+        StudyError: which, now and then.
+    """
+    if storage.drivers is None:
+        return
+    with storage.said():
+        alone = len(storage.drivers.alive()) < 2
+    began, now = storage.get("nas.origin") or {}, origin()
+    for what, then, here in (
+        ("latency-nas", _package(began), _package(now)),
+        ("Python", _minor(began), _minor(now)),
+    ):
+        if not alone and then != here:
+            raise StudyError(
+                f"study {storage.name}: drivers that share it must run one version; got {what} "
+                f"{here}, the study {then}; nothing was written; allowed: that version, or a "
+                "resume once no other driver runs"
+            )
+
+
+def _package(found: Mapping[str, Any]) -> str:
+    return str(found.get("packages", {}).get("latency-nas", "unknown"))
+
+
+def _minor(found: Mapping[str, Any]) -> str:
+    return ".".join(str(found.get("python", "unknown")).split(".")[:2])
 
 
 def info_of(parts: Parts, storage: StudyStorage, *, command: str, resumed: bool) -> StudyInfo:

@@ -144,9 +144,9 @@ def _closest(name: str, folder: Path) -> str:
 
 
 def _is_study(path: Path) -> bool:
-    from nas.study.folder import DATABASE
+    from nas.study.folder import is_study
 
-    return (path / DATABASE).is_file()
+    return is_study(path)
 
 
 def _of_run(run: str, folder: Path) -> Architecture:

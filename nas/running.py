@@ -20,6 +20,7 @@ from nas.finalists import finalists
 from nas.identity import info_of
 from nas.imported import Imported, answering, read_imported
 from nas.outcome import Outcome
+from nas.reference import examined_reference
 from nas.report.conclusion import concluded
 from nas.result import SearchResult
 from nas.screening import screen_of
@@ -27,6 +28,7 @@ from nas.status import counted
 from nas.study.best import BestKeeper
 from nas.study.budget import Budget, Stopped
 from nas.study.candidates import Examiner
+from nas.study.drivers import CONCLUDES
 from nas.study.foreknown import COUNTED, known_of
 from nas.study.ladder import Ladder
 from nas.study.log import EventLog
@@ -82,19 +84,23 @@ def run(
             _tell_all(
                 told, lambda one: one.stopped(stopped.reason, stopped.message, stopped.counts)
             )
+        # Of several drivers one looks at test images and writes the report.
+        left = stopped.reason == "signal" or not storage.take(CONCLUDES)
+        if left and stopped.reason != "signal":
+            _tell_all(told, lambda one: one.note("another driver of this study ends it"))
         found = finalists(
             parts,
             storage,
             stopped,
-            worker=None if stopped.reason == "signal" or parts.table else workers,
+            worker=None if left or parts.table else workers,
             signals=signals,
             told=lambda message: _tell_all(listeners, lambda one: one.note(message)),
         )
         page: Path | None = None
         problems: tuple[str, ...] = ()
-        if found.signal is None:
+        if found.signal is None and not left:
             page, problems = concluded(storage, found, written=parts.settings.study.report)
-        if mirror and found.signal is None:
+        if mirror and found.signal is None and not left:
             mirror.conclude(found.winners, found.reference, broken=found.broken, report=page)
         told_problems = (*log.problems, *(mirror.problems if mirror else ()), *problems)
         return replace(
@@ -138,13 +144,13 @@ def _search(
         examiner = answering(examiner, imported, ladder)
         parts = replace(parts, start=imported.first(parts.start))
     examiner = replace(examiner, idle=lambda: device.waited)
-    reference = _reference(parts, storage, examiner, listeners)
+    reference = examined_reference(parts, storage, examiner, tell, stop)
     first = len(imported.genes) if imported else 0
     stopped = _loop(parts, storage, examiner, reference, listeners, stop, planned, workers, first)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
-    if stopped.reason == "signal":
+    if stopped.reason == "signal" or not storage.take(CONCLUDES):
         return stopped, ()
     return stopped, certify_best(parts, storage, device, tell)
 
@@ -224,35 +230,6 @@ def _ladder(parts: Parts, storage: StudyStorage) -> Ladder | None:
         return None
     epochs = parts.settings.training.epochs
     return Ladder(storage, objective=parts.objective, settings=evaluation, epochs=epochs)
-
-
-def _reference(
-    parts: Parts, storage: StudyStorage, examiner: Examiner, listeners: Sequence[Listener]
-) -> Outcome | None:
-    """The reference network, counted, measured and trained once per study."""
-    if parts.reference is None:
-        return None
-    written = storage.get("nas.reference")
-    if written is not None:
-        outcome = Outcome.from_json(written)
-    else:
-        outcome = examiner.examine(
-            parts.reference,
-            {},
-            enter=lambda stage: _tell_all(listeners, lambda one: one.stage(None, stage)),
-            report=lambda result, of: _tell_all(listeners, lambda one: one.epoch(None, result, of)),
-            refuse=False,
-        )
-        if outcome.kind == "failed":
-            raise StudyError(
-                f"the reference network {parts.settings.objective.reference}: must be measured and "
-                f"trained before candidates; got {outcome.reason}; allowed: another "
-                "objective.reference, or mend the cause"
-            )
-        storage.set("nas.reference", outcome.to_json())
-    for listener in listeners:
-        listener.reference_known(parts.settings.objective.reference, outcome)
-    return outcome
 
 
 def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) -> None:

@@ -15,15 +15,19 @@ from uuid import uuid4
 from nas.composition import Parts, compose_parts
 from nas.errors import SettingsError, StudyError
 from nas.events import Listener
-from nas.identity import check_same, facts_of
+from nas.identity import check_same, check_versions, facts_of
 from nas.imported import Imported, Source, read_source, take_over, write_imported
+from nas.masking import masked
 from nas.reach import check_reach
 from nas.result import SearchResult
 from nas.running import run
 from nas.settings import Settings
-from nas.settings.compose import compose, override
-from nas.settings.stored import changes_meaning, read, write
-from nas.study.folder import DriverLock, check_folder, next_name
+from nas.settings.compose import compose, given, override
+from nas.settings.schema import typed
+from nas.settings.stored import changes_meaning, connected, plain, read, write
+from nas.study.database import said
+from nas.study.folder import DATABASE, ELSEWHERE, DriverLock, check_folder, elsewhere, next_name
+from nas.study.server import names_on_server
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 from nas.tracking.origin import origin
@@ -57,7 +61,7 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
     Raises:
         NasError: see `search`.
     """
-    began = time.perf_counter()
+    began, command = time.perf_counter(), masked(command)
     folder = Path(settings.study.folder)
     check_folder(folder)
     name = settings.study.name
@@ -73,7 +77,8 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
         space = settings.space.name if settings.space.source is None else parts.space.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{parts.facts.name}-{space}").strip("-.")
         storage = _created(parts, name, stem or "study", command=command, source=source)
-        parts = replace(parts, settings=read(storage.path / "settings.yaml"))
+        stored = connected(read(storage.path / "settings.yaml"), settings)
+        parts = replace(parts, settings=stored)
         with _driving(storage):
             return run(
                 parts, storage, command=command, listeners=listeners, signals=signals, began=began
@@ -84,11 +89,11 @@ def _created(
     parts: Parts, name: str | None, stem: str, *, command: str, source: Source | None
 ) -> StudyStorage:
     """The new study on disk; a name of ours that another search took meanwhile is counted on."""
-    folder = Path(parts.settings.study.folder)
+    folder, uri = Path(parts.settings.study.folder), parts.settings.study.storage
     imported = take_over(source, parts) if source else None
     seeds = {"nas.seeds": imported.seeds} if imported else {}
     for _ in range(NAMES_TRIED):
-        chosen = name or next_name(folder, stem)
+        chosen = name or next_name(folder, stem, also=_names_elsewhere(uri, folder))
         settings = replace(parts.settings, study=replace(parts.settings.study, name=chosen))
         try:
             return StudyStorage.create(
@@ -100,8 +105,10 @@ def _created(
                     "nas.identity": uuid4().hex,
                     "nas.origin": origin(),
                     **seeds,
+                    **({"nas.settings": plain(settings)} if uri else {}),
                 },
                 fill=partial(_fill, settings, source, imported),
+                uri=uri,
             )
         except StudyError:
             if name is not None or not (folder / chosen).exists():
@@ -110,6 +117,13 @@ def _created(
         f"folder {folder}: a name for the study must be free; got {NAMES_TRIED} taken meanwhile; "
         "allowed: study.name=NAME"
     )
+
+
+def _names_elsewhere(uri: str | None, folder: Path) -> list[str]:
+    if uri is None:
+        return []
+    with said(folder, where=uri):
+        return names_on_server(uri)
 
 
 def _fill(
@@ -125,7 +139,10 @@ def _driving(storage: StudyStorage) -> Iterator[StudyStorage]:
     """The study belongs to this process; what the operating system refuses becomes one message."""
     lock = DriverLock(storage.path)
     try:
-        lock.acquire()
+        if storage.uri is None:
+            lock.acquire()
+        else:
+            storage.join()
         yield storage
     except OSError as error:
         raise StudyError(
@@ -154,12 +171,34 @@ def resume(
         StudyError: no such study, another process runs it, or it is damaged.
         SettingsError: an override changes what a trial means; the readable difference.
     """
-    began = time.perf_counter()
-    with StopSignals() as signals, _driving(StudyStorage.open(Path(folder) / study)) as storage:
+    began, command = time.perf_counter(), masked(command)
+    opened = _opened(Path(folder) / study, given(overrides).get("study.storage"))
+    with StopSignals() as signals, _driving(opened) as storage:
+        check_versions(storage)
         parts = _resumed(storage, overrides, folder=str(folder))
         return run(
             parts, storage, command=command, listeners=listeners, signals=signals, began=began
         )
+
+
+def _opened(path: Path, server: object) -> StudyStorage:
+    """The study in a folder, which is made where a `server` is named that has the study."""
+    if server is None:
+        return StudyStorage.open(path)
+    uri = str(server)
+    if (path / DATABASE).is_file():
+        raise SettingsError(
+            f"study.storage: a study stays where it was begun; got {masked(uri)} for "
+            f"{path.name}, which is in {path / DATABASE}; allowed: nas resume {path.name}"
+        )
+    check_folder(path.parent)
+    storage = StudyStorage.open(path, uri=uri)
+    if not (path / "settings.yaml").is_file():
+        path.mkdir(parents=True, exist_ok=True)
+        write(typed(storage.get("nas.settings")), path / "settings.yaml")
+    _, name = elsewhere(path) or ("", path.name)
+    (path / ELSEWHERE).write_text(f"{masked(uri)}\n{name}\n")
+    return storage
 
 
 def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) -> Parts:
@@ -178,4 +217,6 @@ def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) ->
     parts = compose_parts(new, resolved=storage.get("nas.resolved") or {})
     check_same(storage, facts_of(parts))
     write(new, storage.path / "settings.yaml")
+    if storage.uri is not None:
+        storage.set("nas.settings", plain(new))
     return parts

@@ -11,7 +11,7 @@ from nas.outcome import Outcome, TrialRecord
 from nas.result import StudyStatus
 from nas.settings.stored import read
 from nas.sketch import Sign, SketchPoint
-from nas.study.folder import driver, studies
+from nas.study.folder import studies
 from nas.study.storage import StudyStorage
 
 
@@ -53,7 +53,7 @@ def _status(path: Path) -> StudyStatus:
         settings = read(path / "settings.yaml")
         reference = storage.get("nas.reference")
         counts = counted(records)
-        holder = driver(path)
+        holder = storage.driver
         gone = storage.get("nas.waiting") if holder else None
         state = "waiting" if gone else "live"
         finished = counts.evaluated >= settings.study.trials

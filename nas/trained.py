@@ -23,7 +23,7 @@ from nas.outcome import Evaluation
 from nas.settings import DataSettings, Settings, TrainingSettings
 from nas.settings.stored import read as stored
 from nas.status import status
-from nas.study.folder import DATABASE, next_name
+from nas.study.folder import is_study, next_name
 from nas.study.storage import StudyStorage
 
 FOLDER = "trained"
@@ -177,10 +177,10 @@ def trial_of(word: str, folder: Path) -> tuple[str, int | None]:
         StudyError: the study has no best network.
         TrackingError: MLflow knows no such run.
     """
-    if RUN.fullmatch(word) and not (folder / word / DATABASE).is_file():
+    if RUN.fullmatch(word) and not is_study(folder / word):
         word = word_of(word, folder)
     study, _, number = word.partition(":")
-    if not (folder / study / DATABASE).is_file():
+    if not is_study(folder / study):
         return "", None
     if number.isdigit():
         return study, int(number)
@@ -202,7 +202,7 @@ def word_of(run: str, folder: Path, *, uri: str | None = None) -> str:
     from nas.tracking import trial_of as tracked
 
     found = tracked(run, runs=folder, uri=uri)
-    if (folder / found.study / DATABASE).is_file():
+    if is_study(folder / found.study):
         storage = StudyStorage.open(folder / found.study)
         try:
             records = storage.records()

@@ -18,9 +18,9 @@ from nas.settings import Settings
 from nas.settings.stored import read
 from nas.space import Option
 from nas.status import counted
-from nas.study.folder import driver
 from nas.study.importance import importance
-from nas.study.storage import StudyStorage, certified
+from nas.study.records import certified
+from nas.study.storage import StudyStorage
 from nas.tracking.stored import ending
 
 SHOWN = 10
@@ -143,7 +143,7 @@ def read_story(path: Path, *, ended: bool = False) -> Story:
         written = storage.get("nas.reference")
         reference = written and certified(Outcome.from_json(written), storage.certificates())
         genes = {name: tuple(options) for name, options in storage.get("nas.genes") or ()}
-        holder = "" if ended else driver(path)
+        holder = "" if ended else storage.driver
         finished = counted(list(records)).evaluated >= settings.study.trials
         end = storage.get(ENDED) or {}
         images = int(storage.get("nas.validation_images") or 0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nas.masking import masked
+from nas.settings.checks import fail
 from nas.settings.data import DATA_SETS, DataSettings
 from nas.settings.objective import (
     EVALUATIONS,
@@ -55,6 +57,11 @@ __all__ = [
 ]
 
 
+def _place(uri: str) -> str:
+    """Host and database of a URI: neither how it is spoken to nor by whom."""
+    return uri.partition("://")[2].rpartition("@")[2].partition("?")[0]
+
+
 @dataclass(frozen=True)
 class Settings:
     """All of it; what a study stores and a resume compares."""
@@ -69,6 +76,16 @@ class Settings:
     study: StudySettings = field(default_factory=StudySettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+
+    def __post_init__(self) -> None:
+        places = [_place(uri) for uri in (self.study.storage, self.tracking.uri) if uri]
+        if len(set(places)) < len(places):
+            raise fail(
+                "tracking.uri",
+                "needs another database than study.storage: both have tables of one name",
+                masked(str(self.tracking.uri)),
+                "a second database on the same server, as createdb makes it",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -35,6 +35,7 @@ __all__ = [
     "compose",
     "conf_folder",
     "difference",
+    "given",
     "override",
     "read",
     "sweep",
@@ -136,10 +137,19 @@ def override(
     return settings_of(node)
 
 
+def given(overrides: Sequence[str]) -> dict[str, object]:
+    """The key and the value of each override that has one value.
+
+    Raises:
+        SettingsError: an override that cannot be read.
+    """
+    single = [one for one in _parse(overrides) if not one.is_sweep_override()]
+    return {one.key_or_group: one.value() for one in single}
+
+
 def _node(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:
     """The node of these overrides, on the defaults or on the settings of `study.source`."""
-    plain = [one for one in _parse(overrides) if not one.is_sweep_override()]
-    old = inherited({one.key_or_group: one.value() for one in plain})
+    old = inherited(given(overrides))
     if old is None:
         return _composed(overrides, config_dir)
     return schema(override(old, overrides, config_dir=config_dir))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nas.errors import SettingsError, StudyError
+from nas.masking import masked
 from nas.settings import Settings
 from nas.settings.keys import shown
 from nas.settings.schema import typed
@@ -20,6 +21,7 @@ MAY_CHANGE = frozenset(
         "study.max_proposals",
         "study.hours",
         "study.folder",
+        "study.storage",
         "study.name",
         "study.sustained_seconds",
         "target.retry_seconds",
@@ -33,10 +35,13 @@ its winners, where it lies, how long its device is waited for, how
 finalists are judged; none changes what a trial means."""
 FREE_SECTIONS = frozenset({"tracking", "execution"})
 
+SECRET = (("study", "storage"), ("tracking", "uri"))
+"""Settings that may hold a password."""
+
 
 def write(settings: Settings, path: Path) -> None:
-    """Write the settings as YAML, whole or not at all."""
-    text = yaml.safe_dump(asdict(settings), sort_keys=False, allow_unicode=True)
+    """Write the settings as YAML, whole or not at all; no password is among them."""
+    text = yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text("# What this study was started with; nas resume compares.\n" + text)
@@ -70,6 +75,21 @@ def read(path: Path) -> Settings:
         raise SettingsError(f"{path}, {error}; was it written by another version?") from error
 
 
+def plain(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Settings as plain values that may be kept, without passwords."""
+    values = asdict(settings)
+    for section, name in SECRET:
+        if values[section][name] is not None:
+            values[section][name] = masked(values[section][name])
+    return values
+
+
+def connected(stored: Settings, given: Settings) -> Settings:
+    """Stored settings with the URIs of those that were given, passwords included."""
+    study = replace(stored.study, storage=given.study.storage)
+    return replace(stored, study=study, tracking=given.tracking)
+
+
 def flat(settings: Settings) -> dict[str, Any]:
     """Each `section.name` with its value."""
     sections = asdict(settings)
@@ -80,7 +100,7 @@ def difference(old: Settings, new: Settings) -> list[str]:
     """One readable line for each setting that differs: `study.trials: 20 -> 40`."""
     before, after = flat(old), flat(new)
     return [
-        f"{key}: {shown(value)} -> {shown(after[key])}"
+        masked(f"{key}: {shown(value)} -> {shown(after[key])}")
         for key, value in before.items()
         if value != after[key]
     ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from nas.masking import masked
 from nas.settings.checks import at_least, fail, one_of
+
+POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://[^/]*/[^/?]+")
 
 EXECUTIONS = ("auto", "serial", "processes")
 SAMPLERS = ("hamming_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "mutation", "random")
@@ -30,7 +34,9 @@ class StudySettings:
 
     `trials` counts evaluated candidates in total; `max_proposals` (null: 20 x trials) and `hours`
     bound the whole. `source` names another study whose trials this one begins with, told again
-    under its own limits. `report` says whether the end of a search writes its report.
+    under its own limits. `storage` is where its database is: null for a SQLite file in its folder,
+    or a PostgreSQL server, where several drivers may share it. `report` says whether the end of a
+    search writes its report.
     `sustained_seconds` is the lasting load at the end under which winners are measured once more
     (null: 5 s on this machine, 60 s on a device elsewhere).
     """
@@ -44,12 +50,27 @@ class StudySettings:
     sustained_seconds: float | None = None
     report: bool = True
     source: str | None = None
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         at_least("study.trials", self.trials, 1)
         at_least("study.max_proposals", self.max_proposals, 1)
         at_least("study.hours", self.hours, 0, above=True)
         at_least("study.seed", self.seed, 0)
+        if self.storage is not None and not POSTGRES.match(self.storage):
+            raise fail(
+                "study.storage",
+                "must be null or the URI of a PostgreSQL database",
+                masked(self.storage),
+                "postgresql://USER@HOST/DATABASE",
+            )
+        if self.storage is not None and self.source is not None:
+            raise fail(
+                "study.source",
+                "starts a study in a file of its own",
+                self.source,
+                "null beside study.storage",
+            )
         at_least("study.sustained_seconds", self.sustained_seconds, 0)
         if self.name is not None and (
             not self.name or self.name.startswith(".") or set(self.name) & set("/\\:\"'<>|?*\0")

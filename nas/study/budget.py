@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nas.events import Counts, StopReason
-from nas.outcome import TrialRecord
+from nas.outcome import Outcome, TrialRecord
+
+FAILURES_IN_A_ROW = 5
+"""As many failures of one kind, one after the other, are the study's fault, not the candidates'."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,48 @@ class Stopped:
     reason: StopReason
     message: str
     counts: Counts
+
+
+def ended(
+    budget: Budget,
+    counts: Counts,
+    *,
+    begun: int,
+    proposals: int,
+    failures: Sequence[Outcome],
+    exhausted: str,
+    distinct: int,
+    size: int,
+    seconds: Callable[[], float],
+) -> Stopped | None:
+    """Why nothing more is to be proposed, or None.
+
+    `begun` candidates are under way and taken for evaluated, `proposals` is the number of all,
+    `failures` the last ones in a row, `exhausted` what the sampler said, `distinct` how many
+    of the `size` combinations of genes were proposed, `seconds` how long it was worked on.
+    """
+    if proposals < budget.first:
+        return None
+    if counts.evaluated + begun >= budget.trials:
+        return Stopped("finished", "", counts)
+    streak = failures[-FAILURES_IN_A_ROW:]
+    if len(streak) == FAILURES_IN_A_ROW and len({one.failure for one in streak}) == 1:
+        reason = f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1].reason}"
+        return Stopped("failures", reason, counts)
+    if proposals >= budget.max_proposals:
+        reason = (
+            f"study.max_proposals={budget.max_proposals} proposals were made before "
+            f"{budget.trials} could be evaluated: the limits may be too tight"
+        )
+        return Stopped("proposals", reason, counts)
+    if exhausted:
+        return Stopped("exhausted", exhausted, counts)
+    if distinct >= size:
+        reason = f"every one of the space's {size} combinations was proposed"
+        return Stopped("exhausted", reason, counts)
+    if budget.seconds is not None and seconds() >= budget.seconds:
+        return Stopped("hours", "study.hours are used up", counts)
+    return None
 
 
 def worked(trials: Iterable[TrialRecord]) -> float:

@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL
 
 from nas.errors import StudyError
+from nas.masking import masked
 from nas.objective import Direction
 from nas.study.folder import DATABASE, DriverLock
 from nas.study.proposals import quiet
@@ -34,6 +35,20 @@ def begin(
             study.set_user_attr(key, value)
         backend.remove_session()
         backend.engine.dispose()
+
+
+def check_format(study: str, found: object) -> None:
+    """Raise unless what a study says of its format is what this version reads.
+
+    Raises:
+        StudyError: it is a newer version's, or no study.
+    """
+    if found != FORMAT:
+        newer = "a newer latency-nas wrote it: upgrade to go on"
+        raise StudyError(
+            f"study {study}: this version reads format {FORMAT}; got {found}; "
+            f"{newer if found else 'another application wrote it: it is no study of ours'}"
+        )
 
 
 def connect(path: Path, *, check: bool = True) -> RDBStorage:
@@ -106,8 +121,11 @@ def _migrated(path: Path) -> RDBStorage:
 
 
 @contextlib.contextmanager
-def said(path: Path, kept: str = "") -> Iterator[None]:
-    """Turn what SQLite, SQLAlchemy and the operating system say into one message."""
+def said(path: Path, kept: str = "", *, where: str = "") -> Iterator[None]:
+    """Turn what SQLite, SQLAlchemy and the operating system say into one message.
+
+    `where` is the URI of a database that is not in the study's folder.
+    """
     kept = kept or (
         "what was found so far stays as it is: make room or mend the cause, then "
         f"nas resume {path.name}"
@@ -115,16 +133,23 @@ def said(path: Path, kept: str = "") -> Iterator[None]:
     try:
         yield
     except (optuna.exceptions.StorageInternalError, sqlite3.Error, OSError) as error:
-        cause = error.__cause__ or error
-        raise StudyError(
-            f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-            f"{str(cause).splitlines()[0]}; {kept}"
-        ) from error
+        raise _told(path, where, error.__cause__ or error, kept) from error
     except Exception as error:
         # SQLAlchemy's errors are recognised by name: its import is Optuna's business.
         if type(error).__module__.startswith("sqlalchemy"):
-            raise StudyError(
-                f"study {path.name}, {path / DATABASE}: must be readable and writable; got "
-                f"{str(error).splitlines()[0]}; {kept}"
-            ) from error
+            raise _told(path, where, error, kept) from error
         raise
+
+
+def _told(path: Path, where: str, error: BaseException, kept: str) -> StudyError:
+    said = masked(str(error).splitlines()[0])
+    if "malformed" in said or "not a database" in said:
+        kept = (
+            "the file is damaged and was left as it is; settings, weights and what MLflow has of "
+            f"the study are safe; allowed: {DATABASE} from a copy, or what sqlite3 {DATABASE} "
+            ".recover still finds"
+        )
+    return StudyError(
+        f"study {path.name}, {masked(where) or path / DATABASE}: must be readable and writable; "
+        f"got {said}; {kept}"
+    )

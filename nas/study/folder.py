@@ -7,12 +7,15 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nas.errors import StudyError
+from nas.errors import StudyError, nearest
 
 DATABASE = "study.db"
+ELSEWHERE = "storage.txt"
+"""In the place of the database, where that is on a server: its URI, without a password, and the
+study's name there."""
 
 NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smbfs", "smb3", "fuse.sshfs", "afs", "ceph")
 """SQLite's locks do not hold on these, so a study on one can be damaged."""
@@ -21,12 +24,45 @@ NETWORK_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smbfs", "smb3", "fuse.sshfs", "a
 def studies(folder: Path) -> list[str]:
     """The names of the studies in a folder of runs, in order."""
     # A study in the making has a hidden folder.
-    return sorted(path.parent.name for path in folder.glob(f"[!.]*/{DATABASE}"))
+    found = (path for name in (DATABASE, ELSEWHERE) for path in folder.glob(f"[!.]*/{name}"))
+    return sorted({path.parent.name for path in found})
 
 
-def next_name(folder: Path, stem: str) -> str:
-    """`stem`-NNN with the next free number: the same command twice is two studies."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+def is_study(path: Path) -> bool:
+    """Whether a folder is that of a study."""
+    return (path / DATABASE).is_file() or (path / ELSEWHERE).is_file()
+
+
+def elsewhere(path: Path) -> tuple[str, str] | None:
+    """The URI of the server that has the database of a study, and its name there; or None."""
+    file = path / ELSEWHERE
+    if not file.is_file():
+        return None
+    uri, _, name = file.read_text(encoding="utf-8").strip().partition("\n")
+    return uri, name or path.name
+
+
+def missing(path: Path) -> StudyError:
+    """What to say where a study is asked for and the folder has no database."""
+    if (path / "settings.yaml").is_file():
+        return StudyError(
+            f"study {path.name}, {path / DATABASE}: must be there, it is the study's memory; got a "
+            "folder without it; settings, weights and what MLflow has of it are safe; allowed: "
+            f"copy {DATABASE} (with {DATABASE}-wal, if there is one) from where the study ran, or "
+            "a new study"
+        )
+    return StudyError(
+        f"study {path.name}: must be one of the studies in {path.parent}; got a name without "
+        f"{DATABASE}; allowed: {nearest(path.name, studies(path.parent)) or 'none yet'}"
+    )
+
+
+def next_name(folder: Path, stem: str, *, also: Iterable[str] = ()) -> str:
+    """`stem`-NNN with the next free number: the same command twice is two studies.
+
+    Names that are taken `also` elsewhere count.
+    """
+    names = [*also, *(path.name for path in folder.iterdir())] if folder.is_dir() else [*also]
     taken = [name.rpartition("-")[2] for name in names if name.startswith(f"{stem}-")]
     return f"{stem}-{max((int(t) for t in taken if t.isdigit()), default=0) + 1:03d}"
 

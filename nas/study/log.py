@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.events import Counts, Stage, StopReason, StudyInfo, Waiting
+from nas.masking import masked
 from nas.outcome import Certificate, EpochResult, Outcome, TrialRecord
 
 
@@ -30,7 +31,7 @@ class EventLog:
             self._file.close()
 
     def _write(self, event: str, **fields: Any) -> None:
-        line = json.dumps({"time": round(time.time(), 3), "event": event, **fields})
+        line = masked(json.dumps({"time": round(time.time(), 3), "event": event, **fields}))
         try:
             self._file.write(line + "\n")
             self._file.flush()

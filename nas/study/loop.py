@@ -2,11 +2,13 @@
 
 The state is what the trials on disk say, read once at the start; after a kill anywhere it is read
 again and the loop goes on. Candidates are drawn, counted, measured and written by this thread, and
-trained by an executor; a worker that is free gets the next one at once.
+trained by an executor; a worker that is free gets the next one at once. What other drivers of the
+same study did is learned before each proposal.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -17,23 +19,19 @@ from optuna.trial import TrialState
 
 from nas.errors import SpaceExhaustedError
 from nas.events import Counts, Listener, Stage
-from nas.execution import StoppedError
+from nas.execution import POLL_SECONDS, StoppedError
 from nas.outcome import EpochResult, Outcome, TrialRecord
 from nas.space import SearchSpace
-from nas.study.budget import Budget, Stopped, worked
+from nas.study.budget import Budget, Stopped, ended, worked
 from nas.study.candidates import Candidate, Examiner
+from nas.study.company import Company
 from nas.study.memory import Memory
 from nas.study.proposals import Proposer, distributions
 from nas.study.storage import StudyStorage
 
-FAILURES_IN_A_ROW = 5
-"""As many failures of one kind, one after the other, are the study's fault, not the candidates'."""
-
 TWINS = 5
 """As many proposals of networks that are under way are drawn before one of those has ended: a
 sampler may have nothing else to propose until then."""
-
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,13 @@ class StudyLoop:
         self._training: dict[Future[Outcome], TrialRecord] = {}
         self._twins: list[TrialRecord] = []
         self._events: SimpleQueue[_Epoch | Future[Outcome]] = SimpleQueue()
-        past = storage.records()
-        for trial in past:
+        self._company = Company(storage, proposer)
+        past, found = self._company.begin(storage.records())
+        self._found.extend(found)
+        for trial in (*past, *found, *self._company.running.values()):
             self._distinct.add(tuple(trial.genes.values()))
-            if trial.finished is None:
-                self._found.append(trial)
-            else:
-                self._remember(trial)
+        for trial in past:
+            self._remember(trial)
         self._spent = sum(reference.seconds.values()) if reference else 0.0
 
     def _remember(self, trial: TrialRecord) -> None:
@@ -142,25 +140,30 @@ class StudyLoop:
             self._begin(executor, *self._ready.popleft())
             return None
         if self._workers > 1:
-            # One worker's results wait until another candidate is ready, so that which of the two
-            # comes first is no question of time; with several that is so in any case.
+            # One worker's results wait for the next candidate: no question of time decides.
             self._take_events(wait=False)
         idle = self._workers - len(self._training)
         if len(self._ready) < idle + self._ahead and len(self._twins) < TWINS:
             if self._found:
                 self._look(self._found.popleft())
                 return None
-            ended = self._ended(budget)
-            if ended is None:
-                try:
-                    self._look(self._propose())
-                except SpaceExhaustedError as error:
-                    self._exhausted = str(error)
+            try:
+                found = self._next(budget)
+            except SpaceExhaustedError as error:
+                self._exhausted = str(error)
                 return None
-            if not (self._training or self._ready):
-                return ended
+            if isinstance(found, TrialRecord):
+                self._look(found)
+            if not isinstance(found, Stopped):
+                return None
+            if not (self._training or self._ready or self._company.running):
+                return found
         if self._training:
             self._take_events(wait=True)
+        elif self._company.running:
+            time.sleep(POLL_SECONDS)
+            with self._company.alone():
+                self._learn()
         return None
 
     def _begin(self, executor: Executor, trial: TrialRecord, candidate: Candidate) -> None:
@@ -188,44 +191,42 @@ class StudyLoop:
             for listener in self._listeners:
                 listener.epoch(event.number, event.result, event.of)
 
-    def _ended(self, budget: Budget) -> Stopped | None:
-        """Why nothing more is to be proposed, what is under way taken for evaluated; or None."""
-        begun = len(self._training) + len(self._ready)
-        if self.counts.proposals + begun + len(self._twins) < budget.first:
-            return None
-        if self.counts.evaluated + begun >= budget.trials:
-            return Stopped("finished", "", self.counts)
-        streak = self._failures[-FAILURES_IN_A_ROW:]
-        if len(streak) == FAILURES_IN_A_ROW and len({one.failure for one in streak}) == 1:
-            return Stopped(
-                "failures",
-                f"{FAILURES_IN_A_ROW} candidates in a row failed alike: {streak[-1].reason}",
+    def _next(self, budget: Budget) -> TrialRecord | Stopped | None:
+        """A proposal, or why there is none; None where a dead driver left trials to take up."""
+        with self._company.alone():
+            self._learn()
+            if self._found:
+                return None
+            begun = len(self._training) + len(self._ready) + len(self._company.running)
+            why = ended(
+                budget,
                 self.counts,
+                begun=begun,
+                proposals=self.counts.proposals + begun + len(self._twins),
+                failures=self._failures,
+                exhausted=self._exhausted,
+                distinct=len(self._distinct),
+                size=self._space.size,
+                seconds=lambda: self._spent + worked(self._done),
             )
-        if self.counts.proposals + begun + len(self._twins) >= budget.max_proposals:
-            return Stopped(
-                "proposals",
-                f"study.max_proposals={budget.max_proposals} proposals were made before "
-                f"{budget.trials} could be evaluated: the limits may be too tight",
-                self.counts,
-            )
-        if self._exhausted:
-            return Stopped("exhausted", self._exhausted, self.counts)
-        if len(self._distinct) >= self._space.size:
-            return Stopped(
-                "exhausted",
-                f"every one of the space's {self._space.size} combinations was proposed",
-                self.counts,
-            )
-        if budget.seconds is not None and self._spent + worked(self._done) >= budget.seconds:
-            return Stopped("hours", "study.hours are used up", self.counts)
-        return None
+            return self._propose() if why is None else why
+
+    def _learn(self) -> None:
+        """Take in what other drivers did."""
+        news = self._company.news()
+        self._distinct |= {tuple(trial.genes.values()) for trial in news.proposed}
+        self._found.extend(news.left)
+        for trial in news.ended:
+            self._remember(trial)
+            self._finished(trial)
+            self._answer_twins(trial)
 
     def _propose(self) -> TrialRecord:
         proposal = self._proposer.draw()
         architecture = self._space.decode(proposal.genes)
         trial = self._storage.propose(proposal, architecture, self._distributions)
         self._distinct.add(tuple(proposal.genes.values()))
+        self._company.add(trial)
         return trial
 
     def _look(self, trial: TrialRecord) -> None:
@@ -235,7 +236,7 @@ class StudyLoop:
         outcome = trial.outcome or self._memory.answer(trial)
         if outcome is None:
             under_way = [*self._training.values(), *(one for one, _ in self._ready)]
-            if any(_same(one, trial) for one in under_way):
+            if any(_same(one, trial) for one in under_way) or not self._company.claim(trial):
                 self._twins.append(trial)
                 return
             found = self._examiner.screen(
@@ -268,6 +269,9 @@ class StudyLoop:
         self._finished(finished)
         for listener in self._listeners:
             listener.trial_finished(finished, self.counts)
+        self._answer_twins(trial)
+
+    def _answer_twins(self, trial: TrialRecord) -> None:
         twins = [twin for twin in self._twins if _same(twin, trial)]
         self._twins = [twin for twin in self._twins if twin not in twins]
         for twin in twins:

@@ -80,9 +80,7 @@ class Proposer:
         with quiet():
             self._copy = optuna.create_study(directions=list(directions))
         for trial in past:
-            self._add(trial)
-            for key, parents in trial.system_attrs.get(PARENTS, {}).items():
-                self._copy._storage.set_study_system_attr(self._copy._study_id, key, parents)
+            self.add(trial)
 
     def _sampler(self, seed: int, number: int) -> BaseSampler:
         return samplers.make(
@@ -93,7 +91,8 @@ class Proposer:
             known=self._known,
         )
 
-    def _add(self, trial: FrozenTrial) -> None:
+    def add(self, trial: FrozenTrial) -> None:
+        """Take a trial that the study has, the next by number, into the copy."""
         # Attributes of ours are not needed to draw, and would double what a study holds in memory.
         self._copy.add_trial(
             create_trial(
@@ -105,6 +104,19 @@ class Proposer:
             )
         )
         self._count += 1
+        for key, parents in trial.system_attrs.get(PARENTS, {}).items():
+            self._copy._storage.set_study_system_attr(self._copy._study_id, key, parents)
+
+    @property
+    def count(self) -> int:
+        """How many trials the copy has."""
+        return self._count
+
+    @property
+    def running(self) -> set[int]:
+        """The numbers of those that have not ended."""
+        trials = self._copy.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return {trial.number for trial in trials}
 
     def draw(self) -> Proposal:
         """The genes of the next trial; it is open until `tell`."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,32 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture import Architecture
-from nas.errors import StudyError, nearest
+from nas.errors import StudyError
+from nas.masking import masked
 from nas.objective import Direction
 from nas.outcome import Certificate, Evaluation, Outcome, TrialRecord
-from nas.study.database import FORMAT, begin, check_integrity, connect_migrated, said
-from nas.study.folder import DATABASE, check_folder, studies
+from nas.study import database
+from nas.study.database import FORMAT, begin, said
+from nas.study.drivers import Drivers
+from nas.study.folder import DATABASE, ELSEWHERE, check_folder, driver, elsewhere, missing
 from nas.study.proposals import CONSTRAINT, Proposal, quiet
+from nas.study.records import certified, record
+from nas.study.server import begin_on_server, load_from_server, url_of
 
 CERTIFICATES = "nas.certificates"
+DRIVER = "nas.driver"
+"""Which driver a running trial is examined by."""
 
 
 class StudyStorage:
-    """One study on disk."""
+    """One study on disk, or with its database on a server (`uri`)."""
 
-    def __init__(self, path: Path, study: optuna.Study) -> None:
+    def __init__(self, path: Path, study: optuna.Study, uri: str | None = None) -> None:
         self.path = path
+        self.uri = uri
         self._study = study
+        self._drivers: Drivers | None = None
+        self._number = 0
 
     @classmethod
     def create(
@@ -46,10 +56,11 @@ class StudyStorage:
         attributes: Mapping[str, Any],
         *,
         fill: Callable[[Path], None] = lambda folder: None,
+        uri: str | None = None,
     ) -> StudyStorage:
         """A new study in the new folder `path`, there whole or not at all.
 
-        `fill` writes whatever else belongs into the folder.
+        `fill` writes whatever else belongs into the folder; with `uri` its database is there.
 
         Raises:
             StudyError: the folder exists, cannot be written, or is on a network file system.
@@ -58,9 +69,16 @@ class StudyStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            with said(path, kept="nothing was begun: make room or mend the cause, and try again"):
-                begin(making / DATABASE, path.name, directions, attributes)
+            kept = "nothing was begun: make room or mend the cause, and try again"
+            with said(path, kept=kept, where=uri or ""):
                 fill(making)
+                if uri is None:
+                    begin(making / DATABASE, path.name, directions, attributes)
+                else:
+                    (making / ELSEWHERE).write_text(f"{masked(uri)}\n{path.name}\n")
+                    # The format last: who finds it finds everything.
+                    whole = {**attributes, "nas.format": FORMAT}
+                    begin_on_server(uri, path.name, directions, whole)
                 making.chmod(0o755)
                 making.rename(path)
         except StudyError:
@@ -72,37 +90,39 @@ class StudyStorage:
             ) from None
         finally:
             shutil.rmtree(making, ignore_errors=True)
-        return cls.open(path)
+        return cls.open(path, uri=uri)
 
     @classmethod
-    def open(cls, path: Path) -> StudyStorage:
-        """The study in the folder `path`.
+    def open(cls, path: Path, *, uri: str | None = None) -> StudyStorage:
+        """The study in the folder `path`; where its database is on a server, `uri` may say how to
+        reach that.
 
         Raises:
             StudyError: there is none (the nearest names), it is damaged, or a newer version's.
         """
+        stored, name = elsewhere(path) or (None, path.name)
+        if uri := uri or stored:
+            with said(path, where=uri), quiet():
+                return cls(path, load_from_server(uri, name), uri)._checked()
         if not (path / DATABASE).is_file():
-            known = studies(path.parent)
-            raise StudyError(
-                f"study {path.name}: must be one of the studies in {path.parent}; got a name "
-                f"without {DATABASE}; allowed: {nearest(path.name, known) or 'none yet'}"
-            )
+            raise missing(path)
         check_folder(path)
         with said(path), quiet():
-            check_integrity(path / DATABASE)
+            database.check_integrity(path / DATABASE)
             study = optuna.load_study(
-                storage=connect_migrated(path / DATABASE),
+                storage=database.connect_migrated(path / DATABASE),
                 study_name=None,
                 sampler=optuna.samplers.RandomSampler(),
             )
-            storage = cls(path, study)
-        if (found := storage.get("nas.format")) != FORMAT:
-            newer = "a newer latency-nas wrote it: upgrade to go on"
-            raise StudyError(
-                f"study {path.name}: this version reads format {FORMAT}; got {found}; "
-                f"{newer if found else 'another application wrote it: it is no study of ours'}"
-            )
-        return storage
+            return cls(path, study)._checked()
+
+    def _checked(self) -> StudyStorage:
+        database.check_format(self.name, self.get("nas.format"))
+        return self
+
+    def said(self) -> AbstractContextManager[None]:
+        """What goes wrong with the database inside becomes one message."""
+        return said(self.path, where=self.uri or "")
 
     @property
     def name(self) -> str:
@@ -115,13 +135,13 @@ class StudyStorage:
 
     def set(self, key: str, value: Any) -> None:
         """Write an attribute of the study."""
-        with said(self.path):
+        with self.said():
             self._study.set_user_attr(key, value)
 
     @property
     def trials(self) -> list[FrozenTrial]:
         """Optuna's own view of the trials, in order."""
-        with said(self.path):
+        with self.said():
             return self._study.get_trials(deepcopy=False)
 
     def propose(
@@ -131,6 +151,7 @@ class StudyStorage:
         distributions: Mapping[str, BaseDistribution],
     ) -> TrialRecord:
         """Write a whole proposal in one transaction; returns the trial, running."""
+        drives = {DRIVER: self._number} if self._drivers else {}
         trial = create_trial(
             state=TrialState.RUNNING,
             params=dict(proposal.genes),
@@ -140,16 +161,19 @@ class StudyStorage:
                 "nas.fingerprint": architecture.fingerprint,
                 "nas.architecture": architecture.to_json(),
                 "nas.text": architecture.text,
+                **drives,
             },
         )
-        with said(self.path):
+        with self.said():
             trial_id = self._study._storage.create_new_trial(self._study._study_id, trial)
             return record(self._study._storage.get_trial(trial_id))
 
     def write_outcome(self, number: int, outcome: Outcome) -> None:
         """Write how a trial ended; from here on it is never examined again."""
         storage, trial_id = self._study._storage, self._trial_id(number)
-        with said(self.path):
+        with self.said():
+            if self._drivers:
+                self._drivers.check()
             # The record goes last: a trial that has it has everything else too.
             storage.set_trial_user_attr(trial_id, "nas.violations", outcome.violations)
             storage.set_trial_user_attr(trial_id, "nas.feasible", outcome.feasible)
@@ -169,7 +193,7 @@ class StudyStorage:
         """Write what a running trial reached, so that no rung is trained twice."""
         trial = self._running(fingerprint)
         if trial is not None:
-            with said(self.path):
+            with self.said():
                 self._study._storage.set_trial_user_attr(
                     trial._trial_id, "nas.climbed", evaluation.to_json()
                 )
@@ -189,7 +213,7 @@ class StudyStorage:
         self, number: int, state: TrialState, values: Sequence[float] | None, violation: float
     ) -> TrialRecord:
         """Tell Optuna; returns the trial, finished."""
-        with said(self.path):
+        with self.said():
             trial_id = self._trial_id(number)
             trial = optuna.trial.Trial(self._study, trial_id)
             if state == TrialState.COMPLETE and not trial.constraints:
@@ -218,35 +242,54 @@ class StudyStorage:
         known = {**self.certificates(), **found}
         self.set(CERTIFICATES, {network: one.to_json() for network, one in known.items()})
 
+    # Several drivers, where the database is on a server
+
+    def join(self) -> None:
+        """Become one of the study's drivers, until `close`."""
+        assert self.uri is not None  # a study on SQLite has one driver
+        with self.said():
+            self._drivers = Drivers(url_of(self.uri), self._study.study_name)
+            self._number = self._drivers.join()
+
+    @property
+    def drivers(self) -> Drivers | None:
+        """This driver among the others; None on SQLite, and for those who only read."""
+        return self._drivers
+
+    @property
+    def driver(self) -> str:
+        """Pid and host of the processes that drive the study now, or an empty string."""
+        if self.uri is None:
+            return driver(self.path)
+        url = url_of(self.uri)
+        with self.said(), closing(Drivers(url, self._study.study_name)) as others:
+            return ", ".join(others.alive().values())
+
+    def take(self, what: int) -> bool:
+        """Whether this driver is the one that does something, until `leave` or its end."""
+        if self._drivers is None:
+            return True
+        with self.said():
+            return self._drivers.take(what)
+
+    def leave(self, what: int) -> None:
+        """Let another driver do it."""
+        if self._drivers is not None:
+            with self.said():
+                self._drivers.leave(what)
+
+    def hand_over(self, number: int) -> None:
+        """Make a running trial one of this driver's."""
+        with self.said():
+            storage, trial_id = self._study._storage, self._trial_id(number)
+            storage.set_trial_user_attr(trial_id, DRIVER, self._number)
+
     def close(self) -> None:
         """Give the database back."""
+        if self._drivers is not None:
+            self._drivers.close()
         storage = self._study._storage
         storage.remove_session()
         backend = getattr(storage, "_backend", storage)
         if isinstance(backend, RDBStorage):
             backend.engine.dispose()
-
-
-def certified(outcome: Outcome | None, known: Mapping[str, Certificate]) -> Outcome | None:
-    """The outcome of an evaluated network with its certificate, if it has one."""
-    if outcome is None or outcome.kind != "evaluated":
-        return outcome
-    return replace(outcome, certificate=known.get(outcome.architecture.fingerprint))
-
-
-def record(trial: FrozenTrial) -> TrialRecord:
-    """What everybody outside Optuna sees of a trial."""
-    attributes = trial.user_attrs
-    written = attributes.get("nas.record")
-    return TrialRecord(
-        number=trial.number,
-        genes=dict(trial.params),
-        architecture=Architecture.from_json(attributes["nas.architecture"]),
-        started=_seconds(trial.datetime_start) or 0.0,
-        finished=_seconds(trial.datetime_complete),
-        outcome=Outcome.from_json(written) if written else None,
-    )
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return time.timestamp() if time else None

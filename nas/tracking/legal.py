@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Mapping
 
+from nas.masking import masked as masked
+
 NAME_CHARACTERS = 250
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
@@ -18,8 +20,6 @@ EXPERIMENT_CHARACTERS = 500
 CUT = " ... (cut)"
 
 _ILLEGAL = re.compile(r"[^\w.\-/ :]")
-_SECRET = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s'\"]*@")
-_SECRET_WORD = re.compile(r"(?i)\b(password|passwd|token|secret)=[^&\s'\"]+")
 
 
 def name(text: str) -> str:
@@ -59,12 +59,3 @@ def metrics(values: Mapping[str, float | None]) -> dict[str, float]:
     """Metrics with legal names; what is unknown or not finite is left out."""
     known = {k: float(v) for k, v in values.items() if v is not None}
     return {name(k): v for k, v in known.items() if math.isfinite(v)}
-
-
-def masked(text: str) -> str:
-    """The text with the passwords of the URIs in it hidden.
-
-    >>> masked("postgresql://ann:pa55@host/db")
-    'postgresql://ann:***@host/db'
-    """
-    return _SECRET_WORD.sub(r"\1=***", _SECRET.sub(r"\1:***@", text))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import TrackingError
+from nas.masking import unmasked
 from nas.tracking import legal
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ TIMEOUT_SECONDS = 10
 
 # SQLAlchemy takes what follows a `?` for a query, and from 2.1 on unquotes %20; MLflow does not.
 _UNSAFE_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}")
+
+_POSTGRES = re.compile(r"^postgres(ql)?://")
 
 _ALWAYS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -42,7 +45,10 @@ _UNLESS_SET = {
 
 def resolve(uri: str | None, runs: Path) -> str:
     """The store's URI; None is SQLite in the folder of runs, always by its absolute path."""
-    return f"sqlite:///{runs.absolute() / DATABASE}" if uri is None else uri
+    if uri is None:
+        return f"sqlite:///{runs.absolute() / DATABASE}"
+    # Which package a plain postgresql:// means depends on the version of SQLAlchemy.
+    return _POSTGRES.sub("postgresql+psycopg://", unmasked(uri))
 
 
 def check(uri: str) -> None:

@@ -11,8 +11,8 @@ from nas.events import StopReason, StudyInfo
 from nas.outcome import Outcome
 from nas.settings import Settings
 from nas.settings.stored import read
-from nas.study.folder import driver
-from nas.study.storage import StudyStorage, certified
+from nas.study.records import certified
+from nas.study.storage import StudyStorage
 from nas.tracking.state import STATUS_OF_REASON
 from nas.tracking.track import Tracked, track
 from nas.user_file import load
@@ -33,7 +33,7 @@ def track_stored(study: str, *, folder: Path, uri: str | None = None) -> Tracked
     storage = StudyStorage.open(folder / study)
     try:
         settings = read(storage.path / "settings.yaml")
-        holder = driver(storage.path)
+        holder = storage.driver
         if holder and settings.tracking.enabled:
             raise StudyError(
                 f"nas track {study}: a study that runs writes its mirror itself; got one that "

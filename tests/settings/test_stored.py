@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nas.errors import SettingsError, StudyError
+from nas.masking import unmasked
 from nas.settings.compose import compose, override
-from nas.settings.stored import changes_meaning, difference, read, write
+from nas.settings.stored import changes_meaning, connected, difference, read, write
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -85,3 +86,36 @@ def test_no_module_of_the_settings_is_longer_than_300_lines() -> None:
 
     for path in Path(nas.settings.__file__).parent.glob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path.name
+
+
+def test_passwords_are_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    settings = compose(
+        [
+            "study.storage=postgresql://ann:pa55@db/nas",
+            "tracking.uri=http://ann:pa55@mlflow:5000",
+        ]
+    )
+    write(settings, path)
+    assert "pa55" not in path.read_text()
+    assert read(path).study.storage == "postgresql://ann:***@db/nas"
+    assert connected(read(path), settings) == settings
+    assert "pa55" not in str(difference(read(path), settings))
+    assert unmasked("postgresql://ann:***@db/nas") == "postgresql://ann@db/nas"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["study.storage=sqlite:///x.db"], r"study\.storage: must be null or the URI of a Postgre"),
+        (["study.storage=postgresql://ann:pa55@db"], r"study\.storage: .+ann:\*\*\*@db"),
+        (
+            ["study.storage=postgresql://db/nas", "tracking.uri=postgresql://ann:pa55@db/nas"],
+            r"tracking\.uri: needs another database than study\.storage",
+        ),
+    ],
+)
+def test_a_database_that_cannot_be_is_refused(words: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as found:
+        compose(words)
+    assert "pa55" not in str(found.value)

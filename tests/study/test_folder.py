@@ -61,9 +61,19 @@ def test_a_damaged_database_is_told_and_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "one" / "study.db"
     damaged = b"not a database" + database.read_bytes()[14:]
     database.write_bytes(damaged)
-    with pytest.raises(StudyError, match="must be readable and writable"):
+    with pytest.raises(StudyError, match=r"must be readable and writable.+MLflow has.+ are safe"):
         StudyStorage.open(tmp_path / "one")
     assert database.read_bytes() == damaged
+
+
+def test_a_folder_copied_without_its_database_says_what_is_safe_and_what_to_do(
+    tmp_path: Path,
+) -> None:
+    StudyStorage.create(tmp_path / "one", ("maximize",), {}).close()
+    (tmp_path / "one" / "settings.yaml").write_text("study: {trials: 3}\n")
+    (tmp_path / "one" / "study.db").unlink()
+    with pytest.raises(StudyError, match=r"weights .+ are safe; allowed: copy study\.db"):
+        StudyStorage.open(tmp_path / "one")
 
 
 def test_a_study_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
