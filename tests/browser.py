@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 SWITCHES = (
     "--headless=new",
@@ -49,12 +51,22 @@ class Browser:
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
 
-    def size(self, width: int, *, dark: bool = False) -> None:
-        """The window's width in pixels, and the mode the user prefers."""
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    def size(
+        self, width: int, *, height: int = 900, dark: bool = False, media: str = "screen"
+    ) -> None:
+        """The window's size in pixels, the mode the user prefers, screen or print."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        shown = {"media": media, "features": [scheme]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", shown)
+
+    def fresh(self) -> None:
+        """An empty page in a window of usual size; what was logged before is forgotten."""
+        self.driver.get("about:blank")
+        self.size(1440)
+        self.errors()
+        self.hosts()
 
     def run(self, script: str, *arguments: object) -> object:
         """What a script returns."""
@@ -88,13 +100,27 @@ class Browser:
         path.write_bytes(base64.b64decode(taken["data"]))
 
 
+def until(browser: Browser, script: str, *arguments: object) -> object:
+    """Wait until a script returns something; what it returns."""
+    waiting = WebDriverWait(browser.driver, ANSWER_SECONDS)
+    return waiting.until(lambda _: browser.run(script, *arguments))
+
+
+def asked_by_pages(log: Path) -> set[str]:
+    """The hosts that pages and their workers asked, by the browser's own network log
+    (--log-net-log); its errands (updates, the time) have no origin.
+    """
+    asked = r'"initiator":"(?!not an origin")[^"]*".*?"url":"(?:https?|wss?)://([^/":]+)'
+    return set(re.findall(asked, log.read_text(errors="replace")))
+
+
 @contextmanager
-def open_browser() -> Iterator[Browser]:
+def open_browser(*switches: str) -> Iterator[Browser]:
     """A browser that is gone afterwards."""
     browser, driver = programs()
     options = Options()
     options.binary_location = browser
-    for switch in SWITCHES:
+    for switch in (*SWITCHES, *switches):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     window = Chrome(options=options, service=Service(driver))

@@ -10,8 +10,9 @@ import numpy as np
 from nas.latency.protocol import Group
 
 BARS = 24
-TAIL = 0.99
-"""Calls beyond this quantile are counted, not drawn: one of them would press all bars together."""
+TAIL, FAR = 0.99, 2.0
+"""Calls beyond this quantile, or beyond so many times the median, are counted and not drawn: an
+interrupted one takes thirty times as long and would press all bars together."""
 
 
 def histogram(groups: Sequence[Group]) -> dict[str, Any]:
@@ -22,8 +23,9 @@ def histogram(groups: Sequence[Group]) -> dict[str, Any]:
         classes from low to high, `beyond` the calls that took longer.
     """
     walls = np.concatenate([np.asarray(group.walls, float) for group in groups]) / 1e6
-    low, high = float(walls.min()), float(np.quantile(walls, TAIL))
-    drawn = walls[walls <= high]
+    low = float(walls.min())
+    drawn = walls[walls <= min(np.quantile(walls, TAIL), FAR * np.median(walls))]
+    high = float(drawn.max())
     # Equal times: a class of no width would hold nothing.
     counts, _ = np.histogram(drawn, bins=BARS, range=(low, max(high, low * (1 + 1e-6))))
     return {

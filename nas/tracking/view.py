@@ -52,9 +52,12 @@ def key(parent: str) -> str:
 
 
 def query(parent: str, *, feasible: bool) -> str:
-    """The search that finds a study's trials, or only those that keep every limit."""
+    """The search that finds a study's trials, or only those that were evaluated and keep every
+    limit: a repeat would stand beside what it repeats.
+    """
     words = f"tags.`mlflow.parentRunId` = '{parent}'"
-    return words + (" AND tags.`nas.feasible` = 'yes'" if feasible else "")
+    kept = " AND tags.`nas.feasible` = 'yes' AND tags.`nas.outcome` = 'evaluated'"
+    return words + (kept if feasible else "")
 
 
 def plain_address(url: str, experiment: str, parent: str) -> str:

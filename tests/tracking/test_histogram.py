@@ -43,6 +43,14 @@ def test_every_call_is_in_one_class_or_beyond():
     assert min(found["counts"]) > 0
 
 
+def test_interrupted_calls_do_not_press_the_others_together():
+    # 90 calls around 0.14 ms, and one in ten is interrupted for 4 ms.
+    found = histogram(groups(*[0.13 + 0.0002 * n for n in range(90)], *[4.0] * 10))
+    assert found["high_ms"] < 0.3
+    assert found["beyond"] == 10
+    assert sum(count > 0 for count in found["counts"]) > 10
+
+
 def test_calls_that_all_took_the_same_are_one_class():
     found = histogram(groups(*[0.25] * 10))
     assert sum(found["counts"]) == 10
@@ -50,7 +58,7 @@ def test_calls_that_all_took_the_same_are_one_class():
 
 
 def test_the_bars_are_as_high_as_there_are_calls():
-    svg = histogram_svg(measured(*[0.1] * 10, *[0.2] * 30), title="a <b> & c")
+    svg = histogram_svg(measured(*[0.1] * 10, *[0.15] * 30), title="a <b> & c")
     heights = sorted(height for height in bars(svg) if height)
     assert len(heights) == 2
     assert heights[1] / heights[0] == pytest.approx(3, rel=0.01)

@@ -8,7 +8,7 @@ import pytest
 from nas.tracking import view
 
 # Columns, order and filter are what MLflow's search takes; that the UI draws them is shown in
-# tests/tracking/test_ui.py.
+# tests/shown/test_ui_shown.py.
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ def test_the_saved_view_sorts_by_accuracy_and_keeps_the_feasible_of_this_study()
     assert state["orderByAsc"] is False
     assert state["searchFilter"] == (
         "tags.`mlflow.parentRunId` = 'abc' AND tags.`nas.feasible` = 'yes'"
+        " AND tags.`nas.outcome` = 'evaluated'"
     )
     assert state["selectedColumns"][:2] == ["metrics.`accuracy`", "metrics.`latency_ms`"]
 

@@ -1,81 +1,27 @@
-"""What a person sees: the report and the MLflow UI of a real search, in a real browser."""
+"""What a person sees of the report of a real search, in a real browser."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import ANSWER_SECONDS, Browser, open_browser, programs
+from browser import Browser, until
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
-import nas
 from nas.report.page import charts_of
-from nas.report.story import Story, read_story
-from nas.tracking import Server, serve
+from nas.report.story import Story
 
 pytestmark = pytest.mark.browser
-
-CANDIDATES = 60
-CHEAP = (
-    "data=digits",
-    f"study.trials={CANDIDATES}",
-    "training.epochs=1",
-    "space.widths=[12,16,24]",
-    "space.depths=[1]",
-    "space.kernel_sizes=[3]",
-    "space.start_from=[]",
-    "objective.latency_ms=50",
-    "objective.multiply_adds=700000",
-    "study.name=digits",
-)
-
-
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of 60 candidates, trained for an epoch each; some proposals are over a limit."""
-    programs()
-    folder = tmp_path_factory.mktemp("browser") / "runs"
-    found = nas.search(*CHEAP, f"study.folder={folder}")
-    assert found.counts.evaluated == CANDIDATES
-    assert found.problems == ()
-    return folder / "digits"
-
-
-@pytest.fixture(scope="session")
-def story(study: Path) -> Story:
-    return read_story(study)
-
-
-@pytest.fixture(scope="session")
-def server(study: Path) -> Iterator[Server]:
-    with serve(study.parent, study="digits", port=5470) as running:
-        yield running
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with open_browser() as found:
-        yield found
 
 
 @pytest.fixture
 def report(browser: Browser, study: Path) -> Browser:
     """The report, drawn."""
-    browser.size(1440)
     browser.driver.get((study / "report" / "report.html").as_uri())
     until(browser, "return performance.getEntriesByName('drawn').length > 0")
     return browser
-
-
-def until(browser: Browser, script: str) -> object:
-    return WebDriverWait(browser.driver, ANSWER_SECONDS).until(lambda _: browser.run(script))
-
-
-def text(browser: Browser) -> str:
-    return browser.driver.find_element(By.TAG_NAME, "body").text
 
 
 def test_the_report_is_drawn_soon_without_an_error_or_a_request(
@@ -108,6 +54,21 @@ def test_a_point_that_is_pointed_at_shows_its_network(report: Browser) -> None:
     assert "multiply-adds" in shown
 
 
+def test_the_mouse_over_a_point_shows_its_network_and_leaves_nothing_behind(
+    report: Browser,
+) -> None:
+    plot = report.driver.find_element(By.CSS_SELECTOR, ".plot")
+    report.run("arguments[0].scrollIntoView({block: 'center'})", plot)
+    # The last one drawn lies on top of the others.
+    point = plot.find_elements(By.CSS_SELECTOR, ".scatterlayer .points path.point")[-1]
+    ActionChains(report.driver).move_to_element(point).perform()
+    shown = "return document.querySelector('.hoverlayer').textContent"
+    assert "multiply-adds" in str(until(report, shown))
+    heading = report.driver.find_element(By.TAG_NAME, "h1")
+    ActionChains(report.driver).move_to_element(heading).perform()
+    until(report, "return document.querySelector('.hoverlayer').textContent === ''")
+
+
 def test_the_arrow_keys_go_from_point_to_point_and_say_what_is_there(report: Browser) -> None:
     plot = report.driver.find_element(By.CSS_SELECTOR, ".plot")
     report.run("arguments[0].focus()", plot)
@@ -121,7 +82,9 @@ def test_the_arrow_keys_go_from_point_to_point_and_say_what_is_there(report: Bro
     assert report.driver.find_element(By.CSS_SELECTOR, ".spoken").text == ""
 
 
-def test_a_table_opens_and_is_sorted_by_the_column_that_is_pressed(report: Browser) -> None:
+def test_a_table_opens_and_is_sorted_by_the_column_that_is_pressed(
+    report: Browser, story: Story
+) -> None:
     details = report.driver.find_element(By.CSS_SELECTOR, "#accuracy-latency details")
     details.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
     assert details.get_attribute("open")
@@ -132,7 +95,7 @@ def test_a_table_opens_and_is_sorted_by_the_column_that_is_pressed(report: Brows
         for cell in details.find_elements(By.CSS_SELECTOR, "tbody td:first-child")
         if cell.text.isdigit()
     ]
-    assert len(numbers) == CANDIDATES
+    assert len(numbers) == len(story.evaluated)
     assert numbers == sorted(numbers, reverse=True)
 
 
@@ -156,7 +119,7 @@ def test_nothing_is_wider_than_the_window(report: Browser, width: int, dark: boo
 
 
 def test_on_paper_pictures_stand_for_the_figures(report: Browser) -> None:
-    report.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    report.size(1440, media="print")
     shown = report.run(
         "const seen = s => Array.from(document.querySelectorAll(s), e => e.offsetHeight);"
         "return [seen('.plot'), seen('.still')]"
@@ -164,29 +127,3 @@ def test_on_paper_pictures_stand_for_the_figures(report: Browser) -> None:
     plots, stills = shown  # type: ignore[misc]  # two lists
     assert max(plots) == 0
     assert min(stills) > 100
-
-
-def test_the_mlflow_ui_opens_at_the_candidates_with_the_winner_in_sight(
-    browser: Browser, server: Server, story: Story
-) -> None:
-    browser.size(1440)
-    browser.driver.get(server.address("digits"))
-    until(browser, "return document.body.innerText.includes('#0')")
-    assert story.winner is not None
-    until(browser, f"return document.body.innerText.includes('#{story.winner.number:03d} ')")
-    shown = text(browser)
-    for column in ("accuracy", "latency_ms"):
-        assert column in shown
-
-
-def test_the_studys_run_shows_its_winner_and_the_way_to_the_report(
-    browser: Browser, server: Server
-) -> None:
-    address = server.address("digits")
-    experiment = address.partition("/experiments/")[2].partition("/")[0]
-    parent = address.rpartition("nas-")[2]
-    browser.size(1440)
-    browser.driver.get(f"{server.url}/#/experiments/{experiment}/runs/{parent}")
-    link = "a[href*='artifacts/report/report.html']"
-    until(browser, f'return document.querySelector("{link}") !== null')
-    assert "winner" in text(browser)
