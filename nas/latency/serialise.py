@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ def to_onnx(module: nn.Module, example: torch.Tensor, *, any_batch: bool = False
     import torch
 
     file = io.BytesIO()
-    with warnings.catch_warnings():
+    # What the exporter says of an operator it lacks is torch's graph, pages of it.
+    with warnings.catch_warnings(), _even(module), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # that the quick exporter is deprecated
         try:
             torch.onnx.export(
@@ -50,6 +51,54 @@ def to_onnx(module: nn.Module, example: torch.Tensor, *, any_batch: bool = False
                 "allowed: another runtime (eager)"
             ) from error
     return file.getvalue()
+
+
+@contextmanager
+def _even(module: nn.Module) -> Iterator[None]:
+    """While it lasts, adaptive pooling works for every size of image under ONNX too.
+
+    ONNX has none whose cells differ in size or overlap, as AlexNet's 13 pixels into 6: such a cell
+    is cut out and reduced by itself, to the same values.
+    """
+    import torch
+    from torch import nn
+
+    class Cells(nn.Module):
+        def __init__(self, pool: nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d) -> None:
+            super().__init__()
+            self.pool = pool
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            asked = self.pool.output_size
+            counts = asked if isinstance(asked, tuple) else (asked, asked)
+            places = [(dim, n) for dim, n in zip((-2, -1), counts, strict=True) if n is not None]
+            if all(int(x.shape[dim]) % count == 0 for dim, count in places):
+                pooled: torch.Tensor = self.pool(x)
+                return pooled
+            for dim, count in places:
+                side = int(x.shape[dim])
+                starts = [side * i // count for i in range(count)]
+                ends = [-(-side * (i + 1) // count) for i in range(count)]
+                cells = [x.narrow(dim, a, b - a) for a, b in zip(starts, ends, strict=True)]
+                if isinstance(self.pool, nn.AdaptiveMaxPool2d):
+                    x = torch.cat([cell.amax(dim, keepdim=True) for cell in cells], dim)
+                else:
+                    x = torch.cat([cell.mean(dim, keepdim=True) for cell in cells], dim)
+            return x
+
+    places = [
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d)
+    ]
+    for parent, name, child in places:
+        setattr(parent, name, Cells(child))
+    try:
+        yield
+    finally:
+        for parent, name, child in places:
+            setattr(parent, name, child)
 
 
 def to_pickle(module: nn.Module, example: torch.Tensor) -> bytes:

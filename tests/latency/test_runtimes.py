@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -107,6 +109,19 @@ def test_its_clock_sees_the_work(name):
 )
 def test_every_form_of_a_network_gives_eagers_outputs(settings, seats):
     seats(NETWORK, **settings).load({})
+
+
+@pytest.mark.parametrize("pool", [nn.AdaptiveMaxPool2d(6), nn.AdaptiveAvgPool2d((None, 4))])
+@pytest.mark.parametrize("size", [(13, 13), (12, 8), (3, 7)])
+def test_pooling_into_cells_of_any_size_runs_under_onnx(pool, size):
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), pool).eval()
+    images = torch.randn(1, 3, *size)
+    content = serialise.to_onnx(module, images)
+    session = onnxruntime.InferenceSession(content)
+    with torch.no_grad():
+        expected = module(images).numpy()
+    np.testing.assert_allclose(session.run(None, {"image": images.numpy()})[0], expected, atol=1e-5)
+    assert module[1] is pool
 
 
 def test_folding_removes_the_normalisation_and_keeps_the_outputs():
