@@ -130,6 +130,8 @@ def read(text: str) -> Architecture:
     Raises:
         ArchitectureError: the text is damaged; which token, and what was expected.
     """
+    if not isinstance(text, str):
+        raise ArchitectureError(f"text form: must be text; got {text!r}; allowed: in...+out...")
     tokens = text.strip().split("+")
     if len(tokens) < 5:
         raise ArchitectureError(

@@ -99,8 +99,9 @@ def locate(
     ways = list(_ways(name, input=input, classes=classes, folder=Path(folder)))
     if not ways:
         near = _closest(name, Path(folder))
+        gone = ", and there is no such file" if name.endswith(".json") else ""
         raise ArchitectureError(
-            f"network: must be named in a known way; got {name!r}; allowed: {near}{WAYS}"
+            f"network: must be named in a known way; got {name!r}{gone}; allowed: {near}{WAYS}"
         )
     if len(ways) > 1:
         raise ArchitectureError(
@@ -119,10 +120,10 @@ def _ways(name: str, *, input: Size | None, classes: int | None, folder: Path) -
     if RUN.fullmatch(name):
         yield _Way("the id of a run in MLflow", lambda: _of_run(name, folder))
     if name in PUBLISHED:
-        size, outputs = input or (3, 224, 224), classes or 1000
+        size, outputs = input or (3, 224, 224), 1000 if classes is None else classes
         yield _Way("a published name", lambda: published(name, input=size, classes=outputs))
     elif (one := _BESIDE.get(name)) is not None:
-        size, outputs = input or (3, 224, 224), classes or 1000
+        size, outputs = input or (3, 224, 224), 1000 if classes is None else classes
         # A reference such as AlexNet is a plain module; the others say why they cannot be built.
         make = one.module if one.reference else one.architecture
         yield _Way("a published name", lambda: make(input=size, classes=outputs))

@@ -39,6 +39,10 @@ def catalogue() -> tuple[PublishedNetwork, ...]:
 def published(name: str, *, input: Size = (3, 224, 224), classes: int = 1000) -> Architecture:
     """The published network of this name.
 
+    Below 112x112 it halves its input less often, so that about 3.5 pixels are left at the end: the
+    stem does not pool, then does not stride, then the first stages do not (`frame`). Weights are
+    the same, costs are not those of 224x224 in proportion.
+
     Raises:
         SpaceError: no such name, the nearest ones are listed; it has no architecture, with the
             reason; or the input is smaller than 8x8.

@@ -628,6 +628,7 @@ def test_networks_tells_what_is_printed_what_is_counted_and_what_was_guessed(
     assert v1["multiply_adds"] == 137_460_672
     assert v1["printed_multiply_adds"] == 137_000_000
     assert v1["classifier_counted"] is False
+    assert v1["compared_multiply_adds"] == 136_500_672
     assert v1["difference_percent"] == pytest.approx(100 * (136_500_672 / 137e6 - 1))
     assert {one["status"] for one in found.values()} == {
         "published", "reconstructed", "not_buildable"
@@ -654,7 +655,23 @@ def test_networks_shows_a_plain_reference_and_says_why_another_cannot_be_built(
     layers = json.loads(capsys.readouterr().out)["layers"]
     # Krizhevsky et al. 2012, sec. 3.5: 96 kernels of 11x11 at stride 4.
     assert (layers[0]["kernel_size"], layers[0]["stride"], layers[0]["output"][0]) == (11, 4, 96)
-    assert main_in(folder, "networks", "resnext_38m") == 2
-    said = capsys.readouterr().err
-    assert said.count("error:") == 1
-    assert "not_buildable" in said
+    assert main_in(folder, "networks", "resnext_38m") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not buildable" in said
+    assert "the cardinality of 16 does not divide" in said
+    assert "source Zhang et al. 2018" in said
+    assert main_in(folder, "networks", "resnext_38m", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["published"]["multiply_adds"] is None
+
+
+def test_networks_says_what_a_small_input_changes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_in(folder, "networks", "shufflenet_v2_x0_5", "--input", "3x8x8") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    changed = "the stem does not pool, the stem keeps the size, a stage keeps the size"
+    assert f"at this size {changed}; what is printed is of 224x224" in said
+    assert main_in(folder, "networks", "shufflenet_v2_x0_5", "--input", "3x192x192") == 0
+    assert "at this size" not in capsys.readouterr().out
+    assert main_in(folder, "networks", "shufflenet_v2_x0_5", "--classes", "0") == 2
+    assert "classes: must be a whole number; got 0; allowed from 1 on" in capsys.readouterr().err

@@ -107,6 +107,7 @@ def _as_printed(number: int | None) -> str:
 def _entry(one: PublishedNetwork, costs: Costs | None, *, printed: bool) -> dict[str, Any]:
     """A network of the catalogue for programs; counts are None where it cannot be built."""
     difference = one.difference(costs.multiply_adds) if costs and printed else None
+    compared = one.comparable(costs.multiply_adds) if costs and printed else None
     return {
         "name": one.name,
         "status": one.status,
@@ -120,6 +121,7 @@ def _entry(one: PublishedNetwork, costs: Costs | None, *, printed: bool) -> dict
         "printed_top1_error": one.top1_error,
         "printed_speeds": [asdict(speed) for speed in one.speeds],
         "classifier_counted": one.classifier_counted,
+        "compared_multiply_adds": compared,
         "difference_percent": difference,
         "deviation": one.deviation,
         "note": one.note,
@@ -134,6 +136,13 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     from nas.terminal import show, show_json
 
     input = size(arguments.input) if arguments.input else None
+    one = next((one for one in catalogue() if one.name == name), None)
+    if one and one.make is None and not one.reference:
+        if arguments.json:
+            show_json({"name": name, "published": _entry(one, None, printed=False)})
+        else:
+            show(facts([("network", name), *_told(one, None)]))
+        return 0
     network = locate(name, input=input, classes=arguments.classes, folder=folder)
     module: nn.Module
     if isinstance(network, Architecture):
@@ -142,7 +151,6 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     else:
         module, images, text = module_given(name, network), input or IMAGENET, ""
     costs, found = count_module(module, images), layers(module, images)
-    one = next((one for one in catalogue() if one.name == name), None)
     printed = images == IMAGENET and (arguments.classes or IMAGENET_CLASSES) == IMAGENET_CLASSES
     if arguments.json:
         rows = [{f: getattr(layer, f) for f in layer.__dataclass_fields__} for layer in found]
@@ -155,6 +163,7 @@ def _layers(name: str, folder: Path, arguments: Namespace) -> int:
     told = [("network", name), ("in all", totals), ("not counted", ", ".join(costs.uncounted))]
     if one:
         told += _told(one, one.difference(costs.multiply_adds) if printed else None)
+        told += _changed(one, images)
     show(_layer_table(found), "", MEANINGS)
     show(facts(told))
     if text:
@@ -205,6 +214,22 @@ def _told(one: PublishedNetwork, difference: float | None) -> list[tuple[str, st
         ("note", one.note),
         *((("" if number else "speed"), speed) for number, speed in enumerate(speeds)),
     ]
+
+
+def _changed(one: PublishedNetwork, images: tuple[int, int, int]) -> list[tuple[str, str]]:
+    """What a small input changes about a published network."""
+    if one.make is None or images == IMAGENET:
+        return []
+    here, there = one.architecture(input=images), one.architecture()
+    strides = [sum(unit.stride == 2 for unit in which.units) for which in (here, there)]
+    fewer = strides[1] - strides[0]
+    words = [
+        "the stem does not pool" * (there.stem.pool and not here.stem.pool),
+        "the stem keeps the size" * (there.stem.stride > here.stem.stride),
+        ("a stage keeps the size" if fewer == 1 else f"{fewer} stages keep the size") * (fewer > 0),
+    ]
+    said = ", ".join(filter(None, words))
+    return [("at this size", f"{said}; what is printed is of 224x224" if said else "")]
 
 
 def _no_settings(verb: str, overrides: Sequence[str]) -> None:
