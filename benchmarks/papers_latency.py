@@ -5,6 +5,7 @@
 `table8`: actual beside theoretical speed-up of ShuffleNet v1's Table 8, at its three sizes.
 `mobilenext`: MobileNeXt beside MobileNetV2 by width and by identity multiplier, under ONNX Runtime.
 `published-RUNTIME`: every published network of 38 to 600 M multiply-adds in one interleaving.
+`merged`: ShuffleNet V2 with shuffle and split in two steps over the same in one, as built here.
 Writes benchmarks/results/papers_latency.md and .json. Nothing else should compute.
 """
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
+import torch
 from latency_parts.conditions import fresh
 from latency_parts.page import circumstances
 from latency_parts.sections import Raw, run_sections
@@ -26,7 +28,9 @@ from nas.latency.instrument import Instrument
 from nas.latency.levels import Level
 from nas.latency.subject import Subject
 from nas.latency.target import target_of
+from nas.network import build
 from nas.settings import TargetSettings
+from nas.units.shuffle_v2 import ShuffleV2
 from search_spaces.published import catalogue
 
 BY_NAME = {one.name: one for one in catalogue()}
@@ -40,6 +44,10 @@ WIDTHS = ("1_4", "1_0", "0_75", "0_5", "0_35")
 IDENTITIES = ("mobilenext_x1_0", *(f"mobilenext_x1_0_identity{n}" for n in (2, 3, 4)))
 RUNTIMES = ("onnxruntime", "jit", "eager")
 LEAST, MOST = 37e6, 601e6
+SHUFFLED = (
+    ("shufflenet_v2_x0_5", 224), ("shufflenet_v2_x1_0", 224), ("shufflenet_v2_x2_0", 224),
+    ("shufflenet_v2_x1_0", 64),
+)  # fmt: skip
 PARTS = 2
 """The networks of a runtime are measured in so many interleavings, beside one reference."""
 
@@ -54,31 +62,52 @@ class Build:
         self.name, self.size = name, size
 
     def __call__(self) -> nn.Module:
-        from nas import build
-
         one, input = BY_NAME[self.name], (3, *self.size)
         if one.reference:
-            return fixed(one.module(input=input, classes=1000), input)
+            return one.module(input=input, classes=1000)
         return build(one.architecture(input=input, classes=1000))
 
 
-def fixed(module: nn.Sequential, input: tuple[int, int, int]) -> nn.Sequential:
-    """Adaptive pooling as an ordinary one of this input: ONNX has none of uneven cells."""
-    import torch
+class TwoSteps(nn.Module):
+    """A `shuffle_v2` unit that shuffles first and splits then, to the same outputs."""
 
-    x, layers = torch.zeros(1, *input), []
-    with torch.no_grad():
-        for layer in module.eval():
-            if isinstance(layer, nn.AdaptiveMaxPool2d):
-                strides = [side // layer.output_size for side in x.shape[2:]]
-                kernel = [
-                    side - (layer.output_size - 1) * stride
-                    for side, stride in zip(x.shape[2:], strides, strict=True)
-                ]
-                layer = nn.MaxPool2d(kernel, strides)
-            x = layer(x)
-            layers.append(layer)
-    return nn.Sequential(*layers)
+    def __init__(self, unit: ShuffleV2) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def forward(self, x: Any) -> Any:
+        count, channels, height, width = x.shape
+        pairs = x.view(count, channels // 2, 2, height, width)
+        passed, branched = pairs.transpose(1, 2).reshape(x.shape).chunk(2, dim=1)
+        return torch.cat((passed, self.unit.activation(self.unit.branch(branched))), dim=1)
+
+
+def in_two_steps(name: str, side: int) -> nn.Module:
+    """A published ShuffleNet V2 whose units do in two steps what those here do in one."""
+    network = build(BY_NAME[name].architecture(input=(3, side, side), classes=1000))
+    for place, unit in enumerate(network.units):
+        if isinstance(unit, ShuffleV2) and unit.splits:
+            network.units[place] = TwoSteps(unit)
+    return network
+
+
+def merged(number: int | None = None) -> Iterator[dict[str, Any]]:
+    while True:
+        yield fresh(_merged, number)
+
+
+def _merged(number: int | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for runtime, (name, side) in product(("onnxruntime", "eager"), SHUFFLED[:number]):
+        one = subject(name, (side, side))
+        other = Subject("two steps", one.input, partial(in_two_steps, name, side))
+        with Instrument(
+            target_of(TargetSettings(runtime=runtime)), reference=one, level=LEVEL
+        ) as instrument:
+            latency = instrument.measure(other)
+        values = {"ratio": latency.ratio, "low": latency.ratio_low, "high": latency.ratio_high}
+        found[f"{runtime}, {name} at {side}x{side}"] = values
+    return found
 
 
 def measured(runtime: str, names: tuple[str, ...], size: tuple[int, int]) -> dict[str, Any]:
@@ -226,12 +255,25 @@ def _agreement(raw: Raw) -> Iterator[str]:
         yield f"| {one} and {other} | {kendalltau(orders[one], orders[other]).statistic:.2f} |"
 
 
+def _shuffled(raw: Raw) -> Iterator[str]:
+    yield "Time of the network whose units shuffle, then split, over the one whose units take "
+    yield "every second channel; both give the same outputs."
+    yield ""
+    yield "| runtime and network | ratio (95 %) |"
+    yield "|---|---|"
+    for name, one in raw["merged"][-1].items():
+        if name != "seen":
+            yield f"| {name} | {one['ratio']:.3f} ({one['low']:.3f}-{one['high']:.3f}) |"
+
+
 SECTIONS: dict[str, Callable[[Raw], Iterator[str]]] = {
+    "merged": _shuffled,
     "table8": _table8,
     "mobilenext": _mobilenext,
     **{f"published-{r}": partial(_everything, runtime=r) for r in RUNTIMES},
 }
 RUN: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+    "merged": merged,
     "table8": table8,
     "mobilenext": mobilenext,
     **{f"published-{runtime}": partial(everything, runtime) for runtime in RUNTIMES},
