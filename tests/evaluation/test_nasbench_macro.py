@@ -92,17 +92,13 @@ def command():
     return shlex.split(found[1].replace("\\\n", " "))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [
         (),
-        pytest.param(
-            ("objective=weighted", "objective.multiply_adds=47.7e6"), marks=pytest.mark.slow
-        ),
-        pytest.param(
-            ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]", "sampler=nsga2"),
-            marks=pytest.mark.slow,
-        ),
+        ("objective=weighted", "objective.multiply_adds=47.7e6"),
+        ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]", "sampler=nsga2"),
     ],
     ids=["constrained", "weighted", "pareto"],
 )

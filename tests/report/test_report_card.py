@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -27,9 +28,14 @@ REFERENCE_SEEDS = (SeedResult(0, 0.90, 0.8), SeedResult(1, 0.91, 0.9), SeedResul
 TESTED = 200
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return study(tmp_path_factory.mktemp("made") / "first")
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return study(tmp_path / "first")
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "first"))
 
 
 def ended(path: Path, *, ms: float = 0.16, verdict: str = "kept") -> Story:
