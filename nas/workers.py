@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import LifoQueue
 from typing import Any
 
-from nas.execution import WorkerProcess
+from nas.execution import StoppedError, WorkerProcess
 from nas.settings import ExecutionSettings
 
 GIB_PER_WORKER = 2.0
@@ -101,6 +101,9 @@ class Workers(ThreadPoolExecutor):
         """task(**arguments, report=...) in an idle process; see `WorkerProcess.run`."""
         worker = self._idle.get()
         try:
+            # What is queued behind a stop shall not start a process each, only to end it.
+            if stop() or self.stopping:
+                raise StoppedError("training: given up because the study is to stop")
             return worker.run(task, arguments, report=report, stop=lambda: stop() or self.stopping)
         finally:
             self._idle.put(worker)

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,21 @@ def test_a_task_that_hangs_is_ended_and_one_that_reports_is_not(tasks: ModuleTyp
         workers.run(tasks.work, {"times": 1, "seconds": 60})
     assert not Path(f"/proc/{started[0]}").exists()
     workers.close()
+
+
+def test_what_is_queued_behind_a_stop_starts_no_process(tasks: ModuleType, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(begun)!r}, 'w').close()")
+    stop = False
+    workers = Workers(stop=lambda: stop)
+    assert workers.run(tasks.work, {"times": 0, "seconds": 0}) != os.getpid()
+    assert begun.exists()  # so that the file tells of every process
+    workers.close()
+    begun.unlink()
+    stop = True
+    with closing(Workers(stop=lambda: stop)) as workers, pytest.raises(StoppedError):
+        workers.run(tasks.work, {"times": 0, "seconds": 0})
+    assert not begun.exists()
 
 
 def test_closing_gives_up_what_runs(tasks: ModuleType) -> None:
