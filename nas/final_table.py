@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas.outcome import Latency, Outcome, as_certified
+from nas.outcome import Latency, as_certified
 from nas.quantities import decimals
 from nas.result import Finalist, SearchResult
 from nas.tables import (
@@ -53,12 +51,18 @@ def _cells(finalist: Finalist) -> list[str]:
     outcome = finalist.outcome
     return [
         finalist.shown,
-        percent(accuracy_of(outcome)).removesuffix(" %"),
+        percent(_validation(finalist)).removesuffix(" %"),
         percent(finalist.test_accuracy).removesuffix(" %"),
         interval(outcome.latency),
         amount(outcome.costs.multiply_adds if outcome.costs else None),
         amount(outcome.costs.parameters if outcome.costs else None),
     ]
+
+
+def _validation(finalist: Finalist) -> float | None:
+    """The mean of the seeds, as of the test images: the search's own training was chosen for its
+    luck."""
+    return finalist.validation if finalist.seeds else accuracy_of(finalist.outcome)
 
 
 def _statistic(result: SearchResult) -> str:
@@ -129,7 +133,7 @@ def _reading(result: SearchResult) -> list[str]:
             "(nas search --dry-run tells how far the nearest network is)"
         )
     elif result.reference:
-        lines.append(against(result.winners[0].name, result.winners[0].outcome, result.reference))
+        lines.append(against(result.winners[0], result.reference))
     lines += judged(result)
     if result.noise and result.winners:
         lines.append(
@@ -182,19 +186,19 @@ def _faster(winner: Finalist, reference: Finalist) -> str:
     return f", and {winner.name if times <= 1 else reference.name} is the faster one"
 
 
-def against(name: str, best: Outcome, reference: Finalist) -> str:
+def against(winner: Finalist, reference: Finalist) -> str:
     """A network beside the reference network, in one sentence."""
     words = []
-    if best.certificate and reference.certificate:
-        best = as_certified(best)
-        reference = replace(reference, outcome=as_certified(reference.outcome))
-    if best.evaluation and reference.outcome.evaluation:
-        points = 100 * (best.evaluation.value - reference.outcome.evaluation.value)
-        words.append(f"{points:+.2f} points of validation accuracy")
-    times = times_reference(best.latency, reference.outcome)
+    best, other = winner.outcome, reference.outcome
+    if best.certificate and other.certificate:
+        best, other = as_certified(best), as_certified(other)
+    own, compared = _validation(winner), _validation(reference)
+    if own is not None and compared is not None:
+        words.append(f"{100 * (own - compared):+.2f} points of validation accuracy")
+    times = times_reference(best.latency, other)
     if times is not None:
         words.append(f"{times:.2f} x its latency")
-    if best.costs and reference.outcome.costs:
-        ratio = best.costs.multiply_adds / max(1, reference.outcome.costs.multiply_adds)
+    if best.costs and other.costs:
+        ratio = best.costs.multiply_adds / max(1, other.costs.multiply_adds)
         words.append(f"{ratio:.2f} x its multiply-adds")
-    return f"{name} against {reference.name}: {', '.join(words)}"
+    return f"{winner.name} against {reference.name}: {', '.join(words)}"
