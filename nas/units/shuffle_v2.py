@@ -21,8 +21,8 @@ class ShuffleV2(nn.Module):
     The paper draws a channel shuffle in two groups after the concatenation and a split into halves
     before the next unit; the released code joins the two at the start of the next unit, as here:
     taking every second channel is shuffling and splitting at once. Same reachability, nothing
-    shuffled after the last unit, and faster than the two steps one by one (ONNX Runtime on a CPU:
-    5-30 % of a unit's time). torchvision's stride-2 unit has two branches of out / 2 channels;
+    shuffled after the last unit, and 1 to 5 % of a whole network's time faster than the two steps
+    one by one (benchmarks/results/papers_latency.md, `merged`). torchvision's stride-2 unit has two branches of out / 2 channels;
     only the form built here gives the printed costs.
 
     Variants: a squeeze-and-excitation of `squeezed_channels` (none if 0) weights what the branch
