@@ -22,8 +22,8 @@ class ShuffleV2(nn.Module):
     before the next unit; the released code joins the two at the start of the next unit, as here:
     taking every second channel is shuffling and splitting at once. Same reachability, nothing
     shuffled after the last unit, and 1 to 5 % of a whole network's time faster than the two steps
-    one by one (benchmarks/results/papers_latency.md, `merged`). torchvision's stride-2 unit has two branches of out / 2 channels;
-    only the form built here gives the printed costs.
+    one by one (benchmarks/results/papers_latency.md, `merged`). torchvision's stride-2 unit has
+    two branches of out / 2 channels; only the form built here gives the printed costs.
 
     Variants: a squeeze-and-excitation of `squeezed_channels` (none if 0) weights what the branch
     gives, before the last ReLU; `residual` adds the branch's input in front of that ReLU;
