@@ -218,7 +218,9 @@ def test_counts_differ_from_print_by_as_much_as_independent_counts_do(name):
 
 
 def test_each_exception_says_why_and_no_other_network_does():
-    explained = {network.name for network in catalogue() if network.deviation}
+    # AlexNet and the like stand outside the promise; they say why too.
+    ours = [network for network in catalogue() if not network.reference]
+    explained = {network.name for network in ours if network.deviation}
     assert explained == EXCEPTIONS | PARAMETERS_EXCEPTIONS
 
 
