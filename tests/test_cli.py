@@ -411,7 +411,8 @@ def next_of(printed: str, verb: str) -> list[list[str]]:
     ("stop", "override"),
     [
         (["study.max_proposals=2", "study.trials=9"], "study.max_proposals=4"),
-        (["study.hours=1e-12", "study.trials=9", "space.source=mine.py:Slow"], "study.hours=2e-12"),
+        # Nine candidates of at least 0.2 s each, at most two at a time, outlast 0.36 s.
+        (["study.hours=1e-4", "study.trials=9", "evaluation.seconds=0.2"], "study.hours=0.0002"),
     ],
 )
 def test_a_study_whose_budget_is_used_up_is_told_a_larger_one(
