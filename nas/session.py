@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from nas.composition import Parts, compose_parts
@@ -31,10 +30,6 @@ from nas.study.server import names_on_server
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 from nas.tracking.origin import origin
-
-if TYPE_CHECKING:
-    pass
-
 
 NAMES_TRIED = 20
 """As many searches started at the same moment find a name each."""

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -159,11 +158,6 @@ def cost_words(latency: Latency | None, costs: Costs | None) -> str:
     words = [milliseconds(latency)] if latency else []
     words += [f"{amount(costs.multiply_adds)} multiply-adds"] if costs else []
     return ", ".join(words) or "nothing measured"
-
-
-def indented(inner: RenderableType) -> RenderableType:
-    """Two columns to the right."""
-    return Padding(inner, (0, 0, 0, 2))
 
 
 def plain(value: Any) -> Any:
