@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.outcome import Latency, as_certified
-from nas.quantities import decimals
+from nas.quantities import decimals, unsettled
 from nas.result import Finalist, SearchResult
 from nas.tables import (
     accuracy_of,
@@ -114,7 +114,9 @@ def _reading_certified(result: SearchResult) -> list[str]:
             f"{first.sustained_seconds:g} s of all of them in turn"
         )
     if any(one.verdict == "unresolved" for one in known):
-        lines.append("? the value keeps its limit, the end of its interval does not")
+        why = next(filter(None, (unsettled(one.latency) for one in known)), "")
+        said = "? the value keeps its limit, the end of its interval does not"
+        lines.append(f"{said}: {why}" if why else said)
     lines += [
         f"{one.name} is no winner: certified at {interval(one.certificate.latency)} ms, over its "
         "limit"
@@ -143,7 +145,7 @@ def _reading(result: SearchResult) -> list[str]:
     lines += _reading_certified(result)
     latencies = [f.outcome.latency for f in result.winners]
     if any(latency and latency.status != "RESOLVED" for latency in latencies):
-        lines.append("* not resolved: the interval is wider than the instrument aims at")
+        lines.append("* not resolved: the ratio is less sure than the instrument aims at")
     lines.append("FLOPs are multiply-adds, as in the papers")
     return lines
 

@@ -56,6 +56,17 @@ def interval(latency: Latency | None) -> str:
     return f"{latency.ms:.{digits}f} ({latency.low:.{digits}f}-{latency.high:.{digits}f}){star}"
 
 
+def unsettled(latency: Latency | None) -> str:
+    """Why no measuring settles whether a limit is kept; nothing where measuring might."""
+    if latency is None or not latency.conditions.get("beyond_measuring"):
+        return ""
+    return (
+        "milliseconds of two invocations differ by up to "
+        f"{100 * latency.conditions['invocations_differ']:.1f} % here, which measuring longer does "
+        "not narrow; a limit against a network (objective.latency_of) is free of that"
+    )
+
+
 def decimals(value: float) -> int:
     """So many decimals that three digits are shown."""
     rounded = float(f"{value:.3g}")

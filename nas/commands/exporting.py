@@ -116,7 +116,7 @@ def _show_export(
     ]
     show("", files, "", facts(rows))
     if any(one.status != "RESOLVED" for one in found.latencies.values()):
-        show("* not resolved: the interval is wider than the instrument aims at")
+        show("* not resolved: the ratio is less sure than the instrument aims at")
     check = (shlex.join(["nas", "verify", str(made.folder)]), "check it, here or elsewhere")
     show(following([check, *([(ui_of(folder), "the model in the MLflow UI")] if entry else [])]))
 

@@ -143,7 +143,7 @@ def _show_side(found: SideBySide) -> None:
         )
     )
     if any(one.latency.status != "RESOLVED" for one in found.networks):
-        show("* not resolved: the interval is wider than the instrument aims at")
+        show("* not resolved: the ratio is less sure than the instrument aims at")
     show(following([("nas search objective.latency_of=" + names[0], "beat it")]))
 
 

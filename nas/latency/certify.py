@@ -13,11 +13,12 @@ import numpy as np
 
 from nas.architecture import Architecture
 from nas.latency import lease
-from nas.latency.decision import Bound, verdict
+from nas.latency.decision import Bound, judged, verdict
+from nas.latency.deviation import Spread, in_ms
 from nas.latency.levels import CERTIFY, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import Ratio, Spread, repeats_for, schedule, wall_ns
+from nas.latency.protocol import repeats_for, schedule, wall_ns
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
 from nas.latency.subject import Subject, subject
@@ -73,7 +74,7 @@ def certify(
     spread = memory.spread if memory else Spread()
     found = []
     for name in [*subjects, DUPLICATE]:
-        latency = _latency(name, run, target, itself.name, spread, level, versions)
+        latency = judged(_latency(name, run, target, itself.name, spread, level, versions), bounds)
         network = itself.name if name == DUPLICATE else name
         if memory is not None:
             memory.keep(latency, network, run, versions, name=name)
@@ -89,7 +90,7 @@ def certify(
                 cold_ms=statistics.median(one[name] for one in cold) / 1e6,
                 sustained_ms=ns / 1e6,
                 sustained_ratio=ratio,
-                verdict=verdict(latency, *bounds) if bounds else "",
+                verdict=latency.conditions.get("verdict", ""),
                 within=_within(latency, bounds),
                 sustained_seconds=sustained_seconds,
             )
@@ -156,35 +157,36 @@ def _latency(
     level: Level,
     versions: Mapping[str, str],
 ) -> Latency:
-    ms = run.reference_ms
-    ratio = run.ratio(name, spread)
+    found = run.ratio(name, spread)
+    ratio, low, high = found.ratio, found.low, found.high
     if name == DUPLICATE:  # the reference: 1 by definition, as sure as its duplicate is
-        ratio = Ratio(
-            1.0, 1 / (1 + ratio.half_width), 1 + ratio.half_width,
-            ratio.samples, ratio.quiet, ratio.gated,
-        )  # fmt: skip
+        ratio, low, high = 1.0, 1 / (1 + found.half_width), 1 + found.half_width
     exact = name == DUPLICATE
+    differ = spread.invocations.half_width
+    ms, ms_low, ms_high = in_ms(ratio, low, high, reference_ms=run.reference_ms, differ=differ)
     return Latency(
-        ms=ratio.ratio * ms,
-        low=ratio.low * ms,
-        high=ratio.high * ms,
-        ratio=ratio.ratio,
-        ratio_low=1.0 if exact else ratio.low,
-        ratio_high=1.0 if exact else ratio.high,
+        ms=ms,
+        low=ms_low,
+        high=ms_high,
+        ratio=ratio,
+        ratio_low=1.0 if exact else low,
+        ratio_high=1.0 if exact else high,
         statistic=run.statistic,
         clock=target.clock if run.statistic == "median" else "wall",
-        status="RESOLVED" if ratio.half_width <= level.wish else "UNRESOLVED",
+        status="RESOLVED" if found.precision <= level.wish else "UNRESOLVED",
         target=target.key,
         reference=reference,
-        reference_ms=ms,
-        rounds=ratio.samples // len(run.samples),
+        reference_ms=run.reference_ms,
+        rounds=found.samples // len(run.samples),
         processes=len(run.samples),
         seconds=run.seconds,
         conditions={
             "level": level.name,
             "versions": dict(versions),
-            "gated": ratio.gated,
-            "quiet_share": ratio.quiet / ratio.samples,
+            "gated": found.gated,
+            "precision": found.precision,
+            "invocations_differ": differ,
+            "quiet_share": found.quiet / found.samples,
             "duplicate_ratio": run.ratio(DUPLICATE, spread).ratio,
             **disturbance(run, name),
         },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nas.latency.protocol import least_half
+from nas.latency.deviation import Spread, in_ms
 from nas.objective import LATENCY_FLOOR
 from nas.outcome import Latency
 
@@ -51,24 +51,43 @@ def _one(latency: Latency, bound: Bound) -> Verdict:
 
 
 def judged(latency: Latency, bounds: Sequence[Bound]) -> Latency:
-    """The latency with its verdict written into `conditions`, if there are bounds."""
+    """The latency with its verdict written into `conditions`, if there are bounds.
+
+    Unresolved ones also say whether they are `beyond_measuring`.
+    """
     if not bounds:
         return latency
     found = {**latency.conditions, "verdict": verdict(latency, *bounds)}
+    if found["verdict"] == "unresolved":
+        found["beyond_measuring"] = beyond_measuring(latency, bounds)
     return replace(latency, conditions=found)
 
 
-def at_best(latency: Latency, deviation: float) -> Latency:
-    """A latency with the interval that is left when its processes have run for ever.
+def beyond_measuring(latency: Latency, bounds: Sequence[Bound]) -> bool:
+    """Whether a limit in ms is nearer than the reference's own ms of two invocations are apart.
 
-    Units:
-        deviation: between processes, of the logarithm of the ratio.
+    However long one invocation measures, it does not know then what another one will find.
     """
-    half = math.exp(least_half(deviation, latency.processes))
-    return replace(
-        latency,
-        low=latency.ms / half,
-        high=latency.ms * half,
-        ratio_low=latency.ratio / half,
-        ratio_high=latency.ratio * half,
+    near = 1 + float(latency.conditions.get("invocations_differ", 0.0))
+    return any(
+        bound.ms is not None and latency.ms / near <= bound.ms < latency.ms * near
+        for bound in bounds
     )
+
+
+def hopeless(latency: Latency, bounds: Sequence[Bound]) -> bool:
+    """Whether that is so for every value that the ratio may have: measuring further is in vain."""
+    ends = (latency.ratio_low, latency.ratio, latency.ratio_high)
+    return all(
+        beyond_measuring(replace(latency, ms=latency.ms * end / latency.ratio), bounds)
+        for end in ends
+    )
+
+
+def at_best(latency: Latency, spread: Spread) -> Latency:
+    """A latency with the interval that is left when its processes have run for ever."""
+    half = math.exp(spread.least_half(latency.processes))
+    ratio, differ = latency.ratio, spread.invocations.half_width
+    ends = ratio / half, ratio * half
+    _, low, high = in_ms(ratio, *ends, reference_ms=latency.reference_ms, differ=differ)
+    return replace(latency, low=low, high=high, ratio_low=ends[0], ratio_high=ends[1])

@@ -7,16 +7,16 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from nas.architecture import Architecture
 from nas.errors import SettingsError
-from nas.latency.decision import Bound, at_best, judged, verdict
+from nas.latency.decision import Bound, at_best, hopeless, judged, verdict
+from nas.latency.deviation import Spread, in_ms
 from nas.latency.levels import DECIDE, SCREEN, Level
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
-from nas.latency.protocol import Ratio, Spread
+from nas.latency.protocol import Ratio
 from nas.latency.regime import Regime
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
@@ -109,20 +109,21 @@ class Instrument:
         """The reference network: its ratio is 1 by definition.
 
         Its milliseconds are the median of all its quiet calls so far, so that they settle within
-        the first measurements; what another invocation would find for them is at best as sure as
-        the ratio of its hidden duplicate.
+        the first measurements; another invocation is at best as sure of them as of the ratio of
+        its hidden duplicate.
         """
-        run, ms = self._first, self._reference_ms()
-        spread = run.ratio(DUPLICATE, self.memory.spread)
+        run = self._first
+        copy = run.ratio(DUPLICATE, self.memory.spread)
+        ms, low, high = self._in_ms(1.0, 1 / (1 + copy.half_width), 1 + copy.half_width)
         return Latency(
             ms=ms,
-            low=ms / (1 + spread.half_width),
-            high=ms * (1 + spread.half_width),
+            low=low,
+            high=high,
             ratio=1.0,
             ratio_low=1.0,
             ratio_high=1.0,
             reference_ms=ms,
-            **self._circumstances(DUPLICATE, run, spread, networks=1),
+            **self._circumstances(DUPLICATE, run, copy, networks=1),
         )
 
     def measure(self, network: Architecture | Subject, *, level: Level | None = None) -> Latency:
@@ -163,12 +164,13 @@ class Instrument:
 
         First as `measure`; then in all processes, up to three times as long as that may settle it,
         the turns of all of them counting together. `conditions["verdict"]` says kept, broken or
-        unresolved.
+        unresolved, and `conditions["beyond_measuring"]` that a limit in milliseconds is nearer than
+        two invocations are apart.
         """
         wanted = subject(network)
         latency, name = self.measure(wanted), wanted.name
         # The reference's own ratio is 1 by definition: measuring it as a candidate adds nothing.
-        known = name == self._reference.name
+        known = name == self._reference.name or hopeless(latency, bounds)
         if not bounds or known or verdict(latency, *bounds) != "unresolved":
             return judged(latency, bounds)
         prepared = {name: self._prepare(wanted)}
@@ -178,7 +180,7 @@ class Instrument:
                 more = self._measure(prepared, DECIDE)
                 run = more if run is None else run + more
                 latency = self._latency(name, run, 1)
-                best = at_best(latency, self.spread.deviation)
+                best = at_best(latency, self.spread)
                 if (
                     verdict(latency, *bounds) != "unresolved"
                     or verdict(best, *bounds) == "unresolved"
@@ -218,31 +220,41 @@ class Instrument:
         return latency
 
     def _latency(self, name: str, run: Run, networks: int) -> Latency:
-        ratio, ms = run.ratio(name, self.memory.spread), self._reference_ms()
+        ratio = run.ratio(name, self.memory.spread)
+        ms, low, high = self._in_ms(ratio.ratio, ratio.low, ratio.high)
         return Latency(
-            ms=ratio.ratio * ms,
-            low=ratio.low * ms,
-            high=ratio.high * ms,
+            ms=ms,
+            low=low,
+            high=high,
             ratio=ratio.ratio,
             ratio_low=ratio.low,
             ratio_high=ratio.high,
-            reference_ms=ms,
+            reference_ms=ms / ratio.ratio,
             **self._circumstances(name, run, ratio, networks=networks),
         )
 
     def _as_now(self, known: Latency) -> Latency:
         """A stored ratio in the reference's milliseconds of now; the drift of them is shown."""
-        ms = self._reference_ms()
-        conditions = {**known.conditions, "reference_drift": ms / known.reference_ms - 1}
+        now = self._reference_ms()
+        conditions = {
+            **known.conditions,
+            "invocations_differ": self.spread.invocations.half_width,
+            "reference_drift": now / known.reference_ms - 1,
+        }
+        ms, low, high = self._in_ms(known.ratio, known.ratio_low, known.ratio_high)
         return replace(
             known,
-            ms=known.ratio * ms,
-            low=known.ratio_low * ms,
-            high=known.ratio_high * ms,
-            reference_ms=ms,
+            ms=ms,
+            low=low,
+            high=high,
+            reference_ms=now,
             seconds=0.0,
             conditions=conditions,
         )
+
+    def _in_ms(self, ratio: float, low: float, high: float) -> tuple[float, float, float]:
+        differ = self.spread.invocations.half_width
+        return in_ms(ratio, low, high, reference_ms=self._reference_ms(), differ=differ)
 
     def _reference_ms(self) -> float:
         """Wall-clock milliseconds of the reference, from all its calls so far."""
@@ -260,6 +272,8 @@ class Instrument:
             "governor": facts.get("governor", ""),
             "quiet_share": ratio.quiet / ratio.samples,
             "gated": ratio.gated,
+            "precision": ratio.precision,
+            "invocations_differ": self.spread.invocations.half_width,
             "duplicate_ratio": run.ratio(DUPLICATE, self.memory.spread).ratio,
             "reference_drift": run.reference_ms / self._reference_ms() - 1,
             **disturbance(run, name),
@@ -268,7 +282,7 @@ class Instrument:
         return {
             "statistic": self.statistic,
             "clock": self.target.clock if self.statistic == "median" else "wall",
-            "status": "RESOLVED" if ratio.half_width <= run.level.wish else "UNRESOLVED",
+            "status": "RESOLVED" if ratio.precision <= run.level.wish else "UNRESOLVED",
             "target": self.target.key,
             "reference": self._reference.name,
             "rounds": ratio.samples // processes,
@@ -285,10 +299,5 @@ class Instrument:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -13,12 +13,12 @@ from typing import Any
 
 from nas.latency import lease
 from nas.latency.calls import histogram
+from nas.latency.deviation import Spread
 from nas.latency.levels import Level, rounds_for
 from nas.latency.protocol import (
     FEWEST_QUIET,
     Ratio,
     Sample,
-    Spread,
     estimate,
     estimate_tail,
     quiet_turns,
@@ -57,8 +57,8 @@ class Run:
     def ratio(self, name: str, spread: Spread) -> Ratio:
         """A network's ratio to the reference, by the statistic."""
         if self.statistic == "p95":
-            return estimate_tail(self.of(name), process_sd=spread.deviation)
-        return estimate(self.of(name), self.floors, process_sd=spread.deviation)
+            return estimate_tail(self.of(name), spread=spread)
+        return estimate(self.of(name), self.floors, spread=spread)
 
     def spread(self, name: str) -> Spread:
         """What a network's processes say about the deviation between processes."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nas.latency.deviation import Spread
 from nas.latency.measuring import Run
-from nas.latency.protocol import Spread
 from nas.latency.store import Store, Stored
 from nas.outcome import Latency
 
@@ -45,7 +45,10 @@ class Memory:
         self.notes: list[str] = []
         for note in self._store.notes if self._store else []:
             self._note(note)
-        self.spread = self._store.spread(target) if self._store else Spread()
+        self.spread = Spread()
+        if self._store:
+            invocations = self._store.invocations(target, statistic)
+            self.spread = replace(self._store.spread(target), invocations=invocations)
 
     def _note(self, note: str) -> None:
         self.notes.append(note)

@@ -17,15 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-PROCESS_SD = 0.014
-"""Deviation of a network's log ratio between processes, found on 24 networks in eager torch."""
-
-LEAST_FREEDOM = 20
-LEAST_SD = 0.005
-
-UNGATED_SD = 0.03
-"""More deviation where too few quiet samples were had: a busy neighbouring core costs networks
-28-55 % of CPU time, and the gate takes the shift of ratios from 10 to 3 %."""
+from nas.latency.deviation import NORMAL_95, PRIOR, Spread
 
 REGIME_WIDTH = 0.15
 """Calls up to this much above the quiet floor count as quiet."""
@@ -33,10 +25,6 @@ REGIME_WIDTH = 0.15
 FLOOR_QUANTILE = 0.05
 FEWEST_QUIET = 8
 RESAMPLES = 400
-MEDIAN_VARIANCE = {1: 1.0, 2: 1.0, 3: 1.35, 4: 1.19, 5: 1.43}
-"""Variance of the median of n normal values, relative to that of their mean (pi/2 for many)."""
-
-NORMAL_95 = 1.96
 LEAST_NS = 1e6
 """Shorter calls are repeated inside one sample until they take this long."""
 
@@ -44,31 +32,6 @@ WARMING_NS = 3e6
 """Untimed calls last at least so long after another network has run."""
 
 MOST_REPEATS = 100
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What is known of the deviation between processes on a target, pooled over networks.
-
-    `squares`: squared deviations of the processes' log medians from their network's mean, `within`
-    the part of them that the bootstrap explains, `freedom` the degrees of freedom they add up to.
-    """
-
-    squares: float = 0.0
-    within: float = 0.0
-    freedom: int = 0
-
-    def __add__(self, other: Spread) -> Spread:
-        return Spread(
-            self.squares + other.squares, self.within + other.within, self.freedom + other.freedom
-        )
-
-    @property
-    def deviation(self) -> float:
-        """Of a log ratio between processes; the prior until there are enough of them."""
-        if self.freedom < LEAST_FREEDOM:
-            return PROCESS_SD
-        return math.sqrt(max(LEAST_SD**2, (self.squares - self.within) / self.freedom))
 
 
 @dataclass(frozen=True)
@@ -110,6 +73,8 @@ class Ratio:
     """A candidate's ratio to the reference, with the 95 % interval of another invocation.
 
     `quiet` of `samples` were taken in the quiet regime; `gated` says whether only those count.
+    `precision` is half the interval, as a share, if the other one were like this one: what
+    measuring longer makes smaller.
     """
 
     ratio: float
@@ -118,6 +83,7 @@ class Ratio:
     samples: int
     quiet: int
     gated: bool
+    precision: float
 
     @property
     def half_width(self) -> float:
@@ -198,28 +164,26 @@ def estimate(
     samples: Sequence[Sequence[Sample]],
     floors: Sequence[float],
     *,
-    process_sd: float = PROCESS_SD,
+    spread: Spread = PRIOR,
     seed: int = 0,
 ) -> Ratio:
     """The ratio of one candidate from its samples in each process.
 
-    Median within a process, median over processes. The interval is one for *another* invocation
-    (hence the factor 2 under the root): the deviation between processes and, in each, the
-    bootstrap's of the median. One process alone is not honest without the former: a nominal 95 %
-    then covers another process 71-78 % of the time.
+    Median within a process, median over processes. The interval is one for *another* invocation:
+    this one's variance and the other's, which may be had on a busier machine. In each, the
+    deviation between processes and the bootstrap's of the median: one process alone is not honest
+    without the former, a nominal 95 % then covers another process 71-78 % of the time.
     """
     medians, variances, quiet, gated = _per_process(samples, floors, seed)
-    number = len(medians)
-    between = process_sd**2 + (0.0 if gated else UNGATED_SD**2)
-    variance = (between + float(np.mean(variances))) / number
-    variance *= MEDIAN_VARIANCE.get(number, math.pi / 2)
-    return _ratio(float(np.median(medians)), variance, samples, quiet, gated)
-
-
-def least_half(process_sd: float, processes: int) -> float:
-    """Half the width of a log ratio's interval that no number of rounds can make smaller."""
-    variance = process_sd**2 / processes * MEDIAN_VARIANCE.get(processes, math.pi / 2)
-    return NORMAL_95 * math.sqrt(2 * variance)
+    number, within = len(medians), float(np.mean(variances))
+    return _ratio(
+        float(np.median(medians)),
+        spread.variance(number, within=within, gated=gated),
+        spread.variance_elsewhere(number, within=within, gated=gated),
+        samples,
+        quiet,
+        gated,
+    )
 
 
 def _per_process(
@@ -253,7 +217,7 @@ def spread_of(
 
 
 def estimate_tail(
-    samples: Sequence[Sequence[Sample]], *, process_sd: float = PROCESS_SD, seed: int = 0
+    samples: Sequence[Sequence[Sample]], *, spread: Spread = PRIOR, seed: int = 0
 ) -> Ratio:
     """The ratio of the 95th percentiles of wall time, pooled over processes.
 
@@ -275,15 +239,20 @@ def estimate_tail(
         tail([redrawn(samples[i]) for i in rng.integers(0, len(samples), len(samples))])
         for _ in range(RESAMPLES // 4)
     ]
-    variance = process_sd**2 / len(samples) + float(np.var(draws))
+    variance = spread.deviation**2 / len(samples) + float(np.var(draws))
     number = sum(map(len, samples))
-    return _ratio(tail(samples), variance, samples, number, gated=False)
+    return _ratio(tail(samples), variance, variance, samples, number, gated=False)
 
 
 def _ratio(
-    middle: float, variance: float, samples: Sequence[Sequence[Sample]], quiet: int, gated: bool
+    middle: float,
+    ours: float,
+    others: float,
+    samples: Sequence[Sequence[Sample]],
+    quiet: int,
+    gated: bool,
 ) -> Ratio:
-    half = NORMAL_95 * math.sqrt(2 * variance)
+    half = NORMAL_95 * math.sqrt(ours + others)
     return Ratio(
         ratio=math.exp(middle),
         low=math.exp(middle - half),
@@ -291,6 +260,7 @@ def _ratio(
         samples=sum(map(len, samples)),
         quiet=quiet,
         gated=gated,
+        precision=math.expm1(NORMAL_95 * math.sqrt(2 * ours)),
     )
 
 

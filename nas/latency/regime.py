@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from nas.architecture import Architecture
+from nas.latency.deviation import Spread
 from nas.latency.measuring import Run
-from nas.latency.protocol import Ratio, Spread
+from nas.latency.protocol import Ratio
 from nas.latency.runtimes import Prepared, prepare
 from nas.latency.subject import Subject, subject
 from nas.latency.target import Target

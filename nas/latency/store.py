@@ -7,9 +7,11 @@ A row holds the target, the network, the reference it was measured beside, the v
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import MeasurementError
-from nas.latency.protocol import Group, Sample, Spread
+from nas.latency.deviation import Invocations, Spread
+from nas.latency.protocol import Group, Sample
 from nas.outcome import Latency
 
 FORMAT = 1
@@ -33,6 +36,9 @@ CREATE TABLE IF NOT EXISTS spreads (
     within REAL NOT NULL, freedom INTEGER NOT NULL
 );
 """
+
+APART_SECONDS = 300.0
+"""Invocations sooner after another one share its clock and its neighbours: they count once."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,34 @@ class Store:
         with self._told(), self._open() as connection:
             squares, within, freedom = connection.execute(query, (target,)).fetchone()
         return Spread(squares or 0.0, within or 0.0, freedom or 0)
+
+    def invocations(self, target: str, statistic: str) -> Invocations:
+        """What the invocations so far said of the reference networks, each of which begins one.
+
+        Pooled over reference networks and versions, each about its own mean.
+        """
+        query = (
+            "SELECT reference, versions, at, latency FROM measurements WHERE target = ? AND "
+            "statistic = ? AND network = reference ORDER BY at"
+        )
+        with self._told(), self._open() as connection:
+            rows = connection.execute(query, (target, statistic)).fetchall()
+        latest: dict[tuple[str, str], float] = {}
+        kept: dict[tuple[str, str], list[float]] = defaultdict(list)
+        disturbed = 0
+        for reference, versions, at, text in rows:
+            key, found = (reference, versions), Latency.from_json(json.loads(text))
+            if at - latest.get(key, -math.inf) >= APART_SECONDS:
+                latest[key] = at
+                kept[key].append(math.log(found.reference_ms))
+                disturbed += not found.conditions.get("gated", True)
+        squares, freedom, number = 0.0, 0, 0
+        for values in kept.values():
+            mean = sum(values) / len(values)
+            squares += sum((one - mean) ** 2 for one in values)
+            freedom += len(values) - 1
+            number += len(values)
+        return Invocations(squares, freedom, disturbed, number)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -10,7 +10,14 @@ from statistics import fmean
 from typing import Any
 
 from nas.outcome import Certificate, Latency, Outcome, TrialRecord, as_certified
-from nas.quantities import amount, interval, percent, share_interval, times_reference
+from nas.quantities import (
+    amount,
+    interval,
+    percent,
+    share_interval,
+    times_reference,
+    unsettled,
+)
 from nas.report.markup import commands, numbers, paragraph
 from nas.report.story import Story
 from nas.report.words import accuracy_of, name_of
@@ -105,6 +112,7 @@ def _certified(story: Story, certificate: Certificate) -> tuple[str, str, str]:
         words.append(_below(story, name, math.log(high / story.bounds[name])))
     if certificate.verdict == "unresolved":
         words.append("the value keeps the limit, the end of its interval does not")
+        words.append(unsettled(latency))
     p95, load = three_digits(certificate.p95_ms), three_digits(certificate.sustained_ms)
     words.append(f"95 of 100 calls within {p95} ms; under load {load} ms")
     return "certified latency", f"{three_digits(latency.ms)} ms", "; ".join(filter(None, words))

@@ -43,8 +43,9 @@ def quality(story: Story) -> Chart:
     if latencies:
         half = 100 * median(map(half_width, latencies))
         says = (
-            f"{resolved} of {len(latencies)} latencies are resolved (the interval is as narrow as "
-            f"aimed at); half of the intervals are within +-{half:.1f} %."
+            f"{resolved} of {len(latencies)} latencies are resolved (the ratio to the reference "
+            "is as sure as aimed at); half of the intervals in milliseconds are within "
+            f"+-{half:.1f} %."
         )
     return Chart(
         key="measurements",

@@ -18,6 +18,7 @@ from nas.events import Stage
 from nas.execution import CrashError, StoppedError
 from nas.objective import Objective
 from nas.outcome import Costs, EpochResult, Evaluation, Latency, Outcome
+from nas.quantities import unsettled
 from nas.space import Option
 
 Report = Callable[[EpochResult, int], None]
@@ -114,7 +115,8 @@ class Examiner:
         if limit.quantity == "latency" and found.predicted:
             return f"{limit.sentence}: predicted from its blocks to exceed it, not measured"
         if limit.quantity == "latency" and found.unresolved:
-            return f"{limit.sentence}: unresolved, its interval reaches {over} over it"
+            reason = f"{limit.sentence}: unresolved, its interval reaches {over} over it"
+            return "; ".join(filter(None, (reason, unsettled(found.latency))))
         return f"{limit.sentence}: exceeded by {over}"
 
     def _evaluate(self, found: Candidate, genes: Genes, report: Report) -> Evaluation:

@@ -57,6 +57,13 @@ def test_the_limit_is_judged(certificates):
     assert reference.verdict == "kept"
 
 
+def test_the_interval_of_milliseconds_holds_what_invocations_differ_by(certificates):
+    for one in certificates:
+        differ = 1 + one.latency.conditions["invocations_differ"]
+        assert one.latency.high / one.latency.ms > differ
+        assert one.latency.ms / one.latency.low > differ
+
+
 def test_percentiles_are_in_order_and_a_first_call_is_not_faster(certificates):
     for one in certificates:
         assert 0 < one.p50_ms <= one.p95_ms <= one.p99_ms

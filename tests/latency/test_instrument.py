@@ -81,6 +81,9 @@ def test_a_measured_number_says_how_it_was_measured(instrument):
     assert found.reference == REFERENCE.fingerprint
     assert found.low < found.ms < found.high
     assert found.ratio_low < found.ratio < found.ratio_high
+    # The interval of milliseconds also holds what the reference's own differ by.
+    differ = 1 + found.conditions["invocations_differ"]
+    assert found.high / found.ms > max(differ, found.ratio_high / found.ratio)
     assert found.ms == pytest.approx(found.ratio * found.reference_ms)
     assert (found.statistic, found.clock, found.processes) == ("median", "thread CPU time", 1)
     assert found.status in ("RESOLVED", "UNRESOLVED")
@@ -138,6 +141,7 @@ def test_the_reference_is_settled_by_definition(instrument):
     assert (found.ratio, found.conditions["verdict"]) == (1.0, "kept")
     near = instrument.settle(REFERENCE, Bound(ms=found.ms))  # in the middle of its interval
     assert (near.ratio, near.conditions["verdict"]) == (1.0, "unresolved")
+    assert near.conditions["beyond_measuring"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nas.latency import protocol
+from nas.latency.deviation import DISTURBED, PROCESS_SD, UNGATED_SD, Spread
 from nas.latency.levels import SCREEN, rounds_for
 from nas.latency.protocol import Group, Sample
 
@@ -112,7 +113,8 @@ def test_without_quiet_samples_all_count_and_the_interval_grows():
     busy = protocol.estimate([[sample(280.0, 140.0, 140.0)] * 20], [100.0])
     assert busy.ratio == pytest.approx(2.0)
     assert not busy.gated
-    assert busy.half_width > 2 * quiet.half_width
+    assert busy.precision > 2 * quiet.precision
+    assert busy.half_width > 1.5 * quiet.half_width
 
 
 def test_the_quiet_floor_is_not_one_lucky_call():
@@ -123,9 +125,17 @@ def test_one_process_is_never_surer_than_processes_are_apart():
     # Samples without any noise: what is left is the deviation between processes, twice (ours and
     # another invocation's): 1.96 x sqrt(2) x 1.4 % = 3.9 %.
     found = protocol.estimate([[sample(200.0)] * 50], [100.0])
-    assert found.half_width == pytest.approx(1.96 * math.sqrt(2) * 0.014, rel=0.05)
+    assert found.precision == pytest.approx(1.96 * math.sqrt(2) * 0.014, rel=0.05)
     five = protocol.estimate([[sample(200.0)] * 50] * 5, [100.0] * 5)
-    assert five.half_width < 0.025 < found.half_width
+    assert five.precision < 0.025 < found.precision
+
+
+def test_a_quiet_invocation_does_not_expect_another_to_be_as_quiet():
+    found = protocol.estimate([[sample(200.0)] * 50], [100.0])
+    others = 0.014**2 + DISTURBED * 0.03**2
+    assert found.half_width == pytest.approx(1.96 * math.sqrt(0.014**2 + others), rel=0.05)
+    busy = protocol.estimate([[sample(280.0, 140.0, 140.0)] * 20], [100.0])
+    assert busy.half_width == pytest.approx(busy.precision)
 
 
 @pytest.mark.parametrize("processes", [1, 5])
@@ -135,7 +145,7 @@ def test_the_interval_covers_another_invocation(processes):
     def invocation():
         runs = []
         for _ in range(processes):
-            runs.append(noisy(rng, 2.0 * math.exp(rng.normal(0, protocol.PROCESS_SD))))
+            runs.append(noisy(rng, 2.0 * math.exp(rng.normal(0, PROCESS_SD))))
         return protocol.estimate(runs, [100.0] * processes)
 
     pairs = [(invocation(), invocation()) for _ in range(200)]
@@ -144,11 +154,25 @@ def test_the_interval_covers_another_invocation(processes):
     assert covered / 200 >= 0.90
 
 
+def test_a_quiet_invocation_covers_those_of_which_a_third_are_disturbed():
+    rng = np.random.default_rng(2)
+
+    def invocation(busy):
+        sd = math.hypot(PROCESS_SD, UNGATED_SD if busy else 0.0)
+        runs = [noisy(rng, 2.0 * math.exp(rng.normal(0, sd))) for _ in range(5)]
+        return protocol.estimate(runs, [100.0] * 5)
+
+    pairs = [(invocation(False), invocation(rng.random() < DISTURBED)) for _ in range(200)]
+    covered = sum(one.low <= other.ratio <= one.high for one, other in pairs)
+    assert covered / 200 >= 0.90
+
+
 @pytest.mark.parametrize("processes", [1, 3, 5])
 def test_turns_without_end_leave_what_processes_differ_by(processes):
     samples = [[sample(150.0)] * 20 for _ in range(processes)]
-    found = protocol.estimate(samples, [100.0] * processes, process_sd=0.02)
-    assert found.half_width == pytest.approx(math.expm1(protocol.least_half(0.02, processes)))
+    spread = Spread(squares=100 * 0.02**2, freedom=100)
+    found = protocol.estimate(samples, [100.0] * processes, spread=spread)
+    assert found.half_width == pytest.approx(math.expm1(spread.least_half(processes)))
 
 
 def test_the_bootstrap_finds_the_deviation_of_a_median():

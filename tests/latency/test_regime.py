@@ -2,9 +2,10 @@
 
 import pytest
 
+from nas.latency.deviation import Spread
 from nas.latency.levels import DECIDE
 from nas.latency.measuring import Run
-from nas.latency.protocol import Group, Sample, Spread
+from nas.latency.protocol import Group, Sample
 from nas.latency.regime import SECOND, Regime
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
@@ -40,7 +41,7 @@ def test_a_ratio_that_stays_is_not_told(regime, told):
 
 
 def test_a_ratio_whose_interval_has_left_the_first_is_told_once(regime, told):
-    # Five processes that differ by 1.4 %: +-2.1 %, so that 10 % are clearly apart.
+    # Five processes that differ by 1.4 %: +-2.9 %, so that 10 % are clearly apart.
     for ratio in (1.30, 1.43, 1.45):
         regime.look(run(ratio), Spread())
     assert len(told) == 1

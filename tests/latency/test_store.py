@@ -1,15 +1,17 @@
 """What was measured stays, also beside damage; later studies start from it and check it."""
 
+import math
 import sqlite3
 from dataclasses import replace
 
 import pytest
 
 from nas.errors import MeasurementError
+from nas.latency.deviation import Spread
 from nas.latency.levels import SCREEN
 from nas.latency.measuring import Run
 from nas.latency.memory import CHECKS, Memory
-from nas.latency.protocol import Group, Sample, Spread
+from nas.latency.protocol import Group, Sample
 from nas.latency.store import Store
 from nas.outcome import Latency
 
@@ -78,6 +80,46 @@ def test_spreads_of_a_target_add_up(tmp_path):
     found = store.spread("t")
     assert found.freedom == 24
     assert found.deviation == pytest.approx((6 * 0.003 / 24) ** 0.5)
+
+
+@pytest.fixture
+def began(tmp_path, monkeypatch):
+    """Writes down the reference of an invocation that began at a time, in seconds."""
+    store = Store(tmp_path)
+
+    def begin(at, ms, *, gated=True, target="t", reference="r", versions=VERSIONS):
+        monkeypatch.setattr("nas.latency.store.time.time", lambda: at)
+        found = replace(
+            latency(1.0, target=target, reference=reference),
+            reference_ms=ms,
+            conditions={"gated": gated},
+        )
+        add(store, found, network=reference, versions=versions)
+
+    return begin
+
+
+def test_invocations_tell_how_far_the_milliseconds_of_the_reference_move(tmp_path, began):
+    began(0.0, 1.0)
+    began(1000.0, math.e**0.1, gated=False)
+    began(2000.0, math.e**0.2)
+    began(0.0, 10.0, reference="s")  # of another network, about its own mean
+    began(1000.0, 10.0, reference="s")
+    began(0.0, 10.0, versions={"runtime": "onnxruntime 2"})
+    began(0.0, 10.0, target="u")
+    add(Store(tmp_path), latency(7.0), network="a")  # no reference
+    found = Store(tmp_path).invocations("t", "median")
+    assert found.squares == pytest.approx(0.1**2 + 0.0**2 + 0.1**2)
+    assert (found.freedom, found.number, found.disturbed) == (2 + 1 + 0, 6, 1)
+    assert Memory("t", "r", "median", tmp_path).spread.invocations == found
+    assert Store(tmp_path).invocations("t", "p95").number == 0
+
+
+def test_invocations_right_after_each_other_count_once(tmp_path, began):
+    for minute in range(12):
+        began(60.0 * minute, 1.0 + minute)
+    # At 0, 5 and 10 minutes.
+    assert Store(tmp_path).invocations("t", "median").number == 3
 
 
 def test_a_damaged_store_is_kept_aside_told_and_begun_anew(tmp_path):
@@ -208,10 +250,3 @@ def test_a_study_without_a_folder_remembers_nothing():
     memory = Memory("t", "r", "median", None)
     memory.keep(latency(), "a", run(1.5, "a"), VERSIONS)
     assert memory.recall("a", VERSIONS) is None
-
-
-def test_the_prior_holds_until_twenty_degrees_of_freedom():
-    one = Spread(0.01, 0.0, 4)
-    assert (one + one + one + one).deviation == 0.014
-    assert (one + one + one + one + one).deviation == pytest.approx(0.05)
-    assert replace(one, freedom=40).deviation == pytest.approx((0.01 / 40) ** 0.5)
