@@ -5,7 +5,8 @@
 writes benchmarks/results/latency.md and the raw values beside it as latency.json, after every
 invocation. `--add` keeps the invocations that are there: as-found, other-core and same-core run
 once at a time (3 to 5 minutes) and are to be run three times, best at different ones. `--trial N`
-takes N networks, prints the section and writes nothing. Nothing else should compute.
+takes N networks, prints the section and writes nothing; `--page` measures nothing and writes the
+page anew from the raw values. Nothing else should compute.
 """
 
 from __future__ import annotations

@@ -43,6 +43,22 @@ def test_repeatability_is_worked_out_as_by_hand() -> None:
     assert found["covered"] == pytest.approx(4 / 6)
 
 
+def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> None:
+    from latency_parts.replay import replayed
+
+    def invocation(ms: float) -> dict[str, Any]:
+        one = {"ms": ms, "ratio": 1.0, "ratio_low": 0.99, "ratio_high": 1.01, "gated": True}
+        return {"decide": {"a": one}}
+
+    raw = {"as-found": [invocation(ms) for ms in (5.0, 5.5, 5.0)]}
+    # The two of 5.0 ms alone say that milliseconds never move; each of them with the one of 5.5
+    # that they do. So both miss that one, and four of six pairs are covered.
+    assert replayed(raw, of="decide", key="ms")["covered"] == pytest.approx(4 / 6)
+    assert replayed(raw, of="decide", key="ratio")["covered"] == 1.0
+    # Nothing was disturbed: the interval is as it was measured.
+    assert replayed(raw, of="decide", key="ratio")["half_width"] == pytest.approx(0.01, rel=0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["latency", "papers_latency"])
 def test_a_section_that_does_not_exist_is_told_and_the_others_are_listed(script: str) -> None:

@@ -63,7 +63,7 @@ def _timed(instrument: Instrument, wanted: Any, level: Level) -> tuple[dict[str,
 
 def short(one: Latency) -> dict[str, Any]:
     names = ("ms", "low", "high", "ratio", "ratio_low", "ratio_high", "status", "seconds")
-    kept = ("quiet_share", "gated", "preempted_share")
+    kept = ("quiet_share", "gated", "preempted_share", "precision")
     return {n: getattr(one, n) for n in names} | {n: one.conditions[n] for n in kept}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from latency_parts.accuracy import spread
 from latency_parts.conditions import CONDITIONS
 from latency_parts.invocations import figures, shift
+from latency_parts.replay import deviation, known, replayed
 
 Runs = list[dict[str, Any]]
 Raw = dict[str, Runs]
@@ -24,7 +25,9 @@ def page(raw: Raw) -> str:
         "",
         "Written by `python benchmarks/latency.py`; every section names the command that makes it "
         "again, its machine, versions and load. Raw values: `latency.json`. A figure that misses "
-        "its target is marked **not reached**.",
+        "its target is marked **not reached**. `replayed` is what intervals of this code would "
+        "have covered, worked out from the raw values of a section; what invocations differ by is "
+        "taken from all of them but the one to be covered.",
         "",
     ]
     for section in SECTIONS:
@@ -103,6 +106,8 @@ def _condition(raw: Raw, name: str) -> Iterator[str]:
         what = f"95 % interval of {of} ({key}) covers another invocation"
         value = f"{_percent(one['covered'])} (half-width {_percent(one['half_width'])})"
         yield _row(what, ">= 90 %", value, one["covered"] >= 0.9)
+    if name == CONDITIONS[0] and len(known(raw)) > 2:
+        yield from _replayed(raw)
     if name != CONDITIONS[0] and raw.get(CONDITIONS[0]):
         moved = np.array(shift(runs, raw[CONDITIONS[0]]))
         value = float(abs(np.median(moved)))
@@ -113,6 +118,17 @@ def _condition(raw: Raw, name: str) -> Iterator[str]:
         most = float(np.abs(moved).max())
         reached = most <= 0.03 if limit else None
         yield _row("the same, network that is moved most", limit, _percent(most), reached)
+
+
+def _replayed(raw: Raw) -> Iterator[str]:
+    invocations = known(raw)
+    what = f"reference, ms: deviation between {len(invocations)} invocations, also beside training"
+    yield _row(what, "", _percent(deviation(invocations)), None)
+    for of, key in (("screen", "ratio"), ("decide", "ratio"), ("screen", "ms"), ("decide", "ms")):
+        one = replayed(raw, of=of, key=key)
+        what = f"replayed: this code's interval of {of} ({key}), without what the covered one tells"
+        value = f"{_percent(one['covered'])} (half-width {_percent(one['half_width'])})"
+        yield _row(what, ">= 90 %", value, one["covered"] >= 0.9)
 
 
 def _spike(raw: Raw) -> Iterator[str]:

@@ -28,7 +28,11 @@ def run_sections(
     parser.add_argument("--invocations", type=int, metavar="N")
     parser.add_argument("--add", action="store_true")
     parser.add_argument("--trial", type=int, metavar="N")
+    parser.add_argument("--page", action="store_true")
     arguments = parser.parse_args()
+    if arguments.page:
+        (RESULTS / f"{name}.md").write_text(page(read(name)))
+        return
     for section in arguments.section:
         keep = arguments.add and not arguments.trial
         runs = read(name).get(section, []) if keep else []

@@ -51,13 +51,10 @@ class Invocations:
     def half_width(self) -> float:
         """Of the interval in which another invocation finds the reference's milliseconds.
 
-        As a share, at 95 %: of a difference of two (hence the factor 2 under the root), by
-        Student's t, as few invocations do not tell a deviation well.
+        As a share.
         """
-        freedom = BEFORE - 1 + self.freedom
-        variance = ((BEFORE - 1) * SPEED_SD**2 + self.squares) / freedom
-        quantile = float(stdtrit(freedom, (1 + COVERED) / 2))
-        return math.expm1(quantile * math.sqrt(2 * variance))
+        squares = (BEFORE - 1) * SPEED_SD**2 + self.squares
+        return apart(squares, BEFORE - 1 + self.freedom)
 
     @property
     def disturbed_share(self) -> float:
@@ -103,27 +100,37 @@ class Spread:
         each = self.deviation**2 + within + (0.0 if gated else UNGATED_SD**2)
         return each * _of_median(processes)
 
-    def variance_elsewhere(
-        self, processes: int, *, within: float = 0.0, gated: bool = True
-    ) -> float:
-        """The same of another invocation, which need not be as quiet as this one was.
-
-        One that is disturbed itself is not surer of the others than of itself.
-        """
-        found = self.variance(processes, within=within, gated=gated)
-        if not gated:
-            return found
+    def elsewhere(self, variance: float, processes: int, *, gated: bool) -> float:
+        """The variance of another invocation, that of this one given."""
         share = self.invocations.disturbed_share
-        return found + share * UNGATED_SD**2 * _of_median(processes)
+        return elsewhere(variance, processes, gated=gated, share=share)
 
     def least_half(self, processes: int) -> float:
         """Half the width of a log ratio's interval that no number of rounds can make smaller."""
-        variance = self.variance(processes) + self.variance_elsewhere(processes)
-        return NORMAL_95 * math.sqrt(variance)
+        variance = self.variance(processes)
+        return NORMAL_95 * math.sqrt(variance + self.elsewhere(variance, processes, gated=True))
 
 
 PRIOR = Spread()
 """What is known of a target on which nothing was measured yet."""
+
+
+def apart(squares: float, freedom: int) -> float:
+    """By how much two values of a logarithm differ at most in 95 % of cases, as a share.
+
+    From squared deviations about their mean; by Student's t, as few do not tell a deviation well.
+    """
+    quantile = float(stdtrit(freedom, (1 + COVERED) / 2))
+    return math.expm1(quantile * math.sqrt(2 * squares / freedom))
+
+
+def elsewhere(variance: float, processes: int, *, gated: bool, share: float) -> float:
+    """The variance of another invocation, which need not be as quiet as this one was.
+
+    `share` of them have too few quiet samples. One that is such a one itself is not surer of the
+    others than of itself.
+    """
+    return variance + (share * UNGATED_SD**2 * _of_median(processes) if gated else 0.0)
 
 
 def _of_median(number: int) -> float:

@@ -175,15 +175,10 @@ def estimate(
     without the former, a nominal 95 % then covers another process 71-78 % of the time.
     """
     medians, variances, quiet, gated = _per_process(samples, floors, seed)
-    number, within = len(medians), float(np.mean(variances))
-    return _ratio(
-        float(np.median(medians)),
-        spread.variance(number, within=within, gated=gated),
-        spread.variance_elsewhere(number, within=within, gated=gated),
-        samples,
-        quiet,
-        gated,
-    )
+    number = len(medians)
+    ours = spread.variance(number, within=float(np.mean(variances)), gated=gated)
+    others = spread.elsewhere(ours, number, gated=gated)
+    return _ratio(float(np.median(medians)), ours, others, samples, quiet, gated)
 
 
 def _per_process(
