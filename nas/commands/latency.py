@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SHORT = 24
 """Longer names are listed below a table."""
 
+ONLY_IF = {"lease_seconds": 0.05, "cooling": 1, "throttled": 1}
+"""What is told from so much on."""
+
 NARROW = {"data movement": "movement", "pooling and the rest": "rest"}
 """Parts of a profile as they fit into a line."""
 
@@ -161,10 +164,12 @@ def disturbed(conditions: Sequence[Mapping[str, Any]]) -> str:
         ("lease_seconds", max, "waited {:.1f} s for the machine"),
         ("mhz", min, "{:.0f} MHz at the least"),
         ("celsius", max, "{:.0f} degrees at the most"),
+        ("cooling", max, "clocks held down by {:.0f} steps"),
+        ("throttled", max, "throttled {:.0f} times"),
     ):
         if found := values(key):
             value = pick(found)
-            if key != "lease_seconds" or value >= 0.05:
+            if key not in ONLY_IF or value >= ONLY_IF[key]:
                 words.append(form.format(value))
     copies = values("duplicate_ratio")
     if copies:

@@ -11,7 +11,8 @@ It runs each entry of `calls` in that order, so many calls each, and prints one 
 
 So interleaving and the reference beside every candidate survive. `outputs` ({"NAME": [numbers]},
 of the image that `numpy.random.RandomState(0).standard_normal(shape)` gives) is checked where the
-program gives it.
+program gives it, and so is `state` ({"celsius": 41, "mhz": 2200, "governor": "walt"}) kept, what
+the device was when it ended.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from nas.latency.process import POLL_SECONDS, START_SECONDS, WorkerLostError
 from nas.latency.target import Reach
 
 WARM_CALLS = 5
+NUMBERS = ("mhz", "celsius", "cooling", "throttled", "load")
+"""What a state may hold beside the governor; see `nas.latency.worker.state`."""
 
 
 class CommandWorker:
@@ -55,7 +58,6 @@ class CommandWorker:
             "processor": said.get("device", "unknown"),
             "cores": said.get("cores", threads),
             "pinned": None,
-            "governor": "",
         }
 
     @property
@@ -105,12 +107,13 @@ class CommandWorker:
                     (reference, untimed[reference]),
                     (reference, repeats[reference]),
                 ]
-        times = iter(self._run(calls, seconds)["times_ms"])
+        said = self._run(calls, seconds)
+        times = iter(said["times_ms"])
         samples = []
         for number, name in turns:
             before, _, first, second, _, after = (_group(next(times)) for _ in range(6))
             samples.append([number, name, before, [first, second], after])
-        return {"samples": samples, "states": []}
+        return {"samples": samples, "states": [said.get("state", {})]}
 
     def _run(self, calls: list[tuple[str, int]], seconds: float) -> dict[str, Any]:
         manifest = self._folder / "manifest.json"
@@ -173,6 +176,11 @@ class CommandWorker:
         flat = [one for group in times for one in group]
         if not all(isinstance(one, int | float) and 0 < one < float("inf") for one in flat):
             raise self._lost("times that are not above 0")
+        state = said.get("state", {})
+        if not isinstance(state, dict) or not all(
+            isinstance(state.get(name, 0.0), int | float) for name in NUMBERS
+        ):
+            raise self._lost(f"a state that is no object of numbers: {state!r:.80}")
         return said
 
     def _lost(self, what: str) -> WorkerLostError:

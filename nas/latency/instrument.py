@@ -269,7 +269,6 @@ class Instrument:
             "versions": self.versions,
             "threads": self.target.threads,
             "pinned": facts.get("pinned"),
-            "governor": facts.get("governor", ""),
             "quiet_share": ratio.quiet / ratio.samples,
             "gated": ratio.gated,
             "precision": ratio.precision,

@@ -45,7 +45,7 @@ class Run:
     samples: tuple[tuple[Sample, ...], ...]
     floors: tuple[float, ...]
     reference_ns: tuple[float, ...]
-    states: tuple[dict[str, float], ...]
+    states: tuple[dict[str, Any], ...]
     waited: float
     seconds: float
     statistic: str
@@ -106,7 +106,7 @@ def measure(
         seat.load({**networks, **beside})
     target = seats[0].target
     samples: list[tuple[Sample, ...]] = []
-    states: list[dict[str, float]] = []
+    states: list[dict[str, Any]] = []
     with lease.exclusive(target.device) if target.leased else nullcontext(0.0) as waited:
         for seat in seats:
             mine, seen = _measure_at(seat, networks, beside, level, rng)
@@ -132,9 +132,9 @@ def _measure_at(
     beside: Mapping[str, Prepared],
     level: Level,
     rng: random.Random,
-) -> tuple[list[Sample], list[dict[str, float]]]:
+) -> tuple[list[Sample], list[dict[str, Any]]]:
     samples: list[Sample] = []
-    states: list[dict[str, float]] = []
+    states: list[dict[str, Any]] = []
     wanted = list(networks) or [DUPLICATE]
     for _ in range(ATTEMPTS):
         # The first schedule has the checks; what is run again lacks quiet turns of its own.
@@ -186,8 +186,9 @@ def _plan(
 def disturbance(run: Run, name: str) -> dict[str, Any]:
     """What stood in the way while a network was timed.
 
-    Share of timed groups that were preempted, minor faults of a call, how long single calls took,
-    the lowest frequency and the highest temperature and load of all rounds where the system tells.
+    Share of timed groups that were preempted, minor faults of a call, how long single calls took.
+    Of all rounds, where the system tells: the lowest frequency, the highest temperature, load and
+    steps of cooling, how often the processor throttled itself meanwhile, and every governor.
     """
     groups = [group for process in run.of(name) for one in process for group in one.calls]
     calls = sum(len(group.walls) for group in groups)
@@ -197,7 +198,11 @@ def disturbance(run: Run, name: str) -> dict[str, Any]:
         "calls": histogram(groups),
         "lease_seconds": run.waited,
     }
-    for key, pick in (("mhz", min), ("celsius", max), ("load", max)):
+    for key, pick in (
+        ("mhz", min), ("celsius", max), ("load", max), ("cooling", max),
+        ("throttled", lambda counts: max(counts) - min(counts)),
+        ("governor", lambda names: ", ".join(sorted(set(names)))),
+    ):  # fmt: skip
         values = [state[key] for state in run.states if key in state]
         if values:
             found[key] = pick(values)

@@ -119,8 +119,14 @@ class Memory:
         self, latency: Latency, network: str, run: Run, name: str, versions: Mapping[str, str]
     ) -> None:
         assert self._store is not None  # asked by both who call this
-        level, samples = run.level.name, run.of(name)
-        self._store.add(latency, network=network, level=level, versions=versions, samples=samples)
+        self._store.add(
+            latency,
+            network=network,
+            level=run.level.name,
+            versions=versions,
+            samples=run.of(name),
+            states=run.states,
+        )
 
     def _compare(self, before: Latency, now: Latency, network: str) -> None:
         if before.ratio_low <= now.ratio <= before.ratio_high:

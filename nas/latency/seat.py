@@ -146,7 +146,7 @@ class Seat:
         networks: Mapping[str, Prepared],
         schedule: Sequence[Sequence[str]],
         repeats: Mapping[str, int],
-    ) -> tuple[list[Sample], list[dict[str, float]]]:
+    ) -> tuple[list[Sample], list[dict[str, Any]]]:
         """Run a schedule; give its samples and the machine's state in each round.
 
         Raises:
@@ -159,7 +159,7 @@ class Seat:
         networks: Mapping[str, Prepared],
         schedule: Sequence[Sequence[str]],
         repeats: Mapping[str, int],
-    ) -> tuple[list[Sample], list[dict[str, float]]]:
+    ) -> tuple[list[Sample], list[dict[str, Any]]]:
         self._load(networks)
         assert self._worker is not None
         names = [name for turn in schedule for name in turn]

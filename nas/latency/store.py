@@ -1,7 +1,7 @@
 """Every measurement, kept: `runs/latency.db`.
 
 A row holds the target, the network, the reference it was measured beside, the versions, the
-`Latency` as JSON and the raw times of every call, compressed.
+`Latency` as JSON and, compressed, the raw times of every call and what the machine was each round.
 """
 
 from __future__ import annotations
@@ -109,12 +109,14 @@ class Store:
         level: str,
         versions: Mapping[str, str],
         samples: Sequence[Sequence[Sample]],
+        states: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Keep a measurement.
+        """Keep a measurement, with what the machine was in each round.
 
         Raises:
             MeasurementError: it cannot be written.
         """
+        raw = {"samples": [[_raw(one) for one in run] for run in samples], "states": list(states)}
         row = (
             time.time(),
             latency.target,
@@ -124,7 +126,7 @@ class Store:
             level,
             json.dumps(versions, sort_keys=True),
             json.dumps(latency.to_json()),
-            zlib.compress(json.dumps([[_raw(one) for one in run] for run in samples]).encode()),
+            zlib.compress(json.dumps(raw).encode()),
         )
         names = "at, target, network, reference, statistic, level, versions, latency, raw"
         with self._told(), self._open() as connection:
@@ -161,7 +163,8 @@ class Store:
         if row is None:
             return []
         value = json.loads(zlib.decompress(row[0]))
-        return [[_sample(one) for one in process] for process in value]
+        samples = value if isinstance(value, list) else value["samples"]  # before there were states
+        return [[_sample(one) for one in process] for process in samples]
 
     def known(
         self, *, target: str, reference: str, statistic: str, versions: Mapping[str, str]

@@ -257,7 +257,6 @@ def hello(request: dict[str, Any], content: bytes) -> dict[str, Any]:
         "processor": processor(),
         "cores": cores,
         "pinned": pinned,
-        "governor": _governor(),
     }
 
 
@@ -276,12 +275,13 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _governor() -> str:
+def _said(path: str) -> str:
+    """What a file of the system says; nothing where it is not told."""
     try:
-        with open("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") as file:
+        with open(path) as file:
             return file.read().strip()
     except OSError:
-        return ""  # not told
+        return ""
 
 
 def _end_with_parent(parent: int, main_thread: bool) -> None:
@@ -431,23 +431,31 @@ def profile_torch(content: bytes, image: Any, request: dict[str, Any]) -> dict[s
 PROFILERS = {"onnxruntime": profile_onnxruntime, "eager": profile_torch, "jit": profile_torch}
 
 
-def state() -> dict[str, float]:
-    """Frequency, temperature and load, where the system tells."""
-    found = {}
-    files = {
-        "mhz": ("/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq", 1e-3),
-        "celsius": ("/sys/class/thermal/thermal_zone*/temp", 1e-3),
-    }
-    for name, (pattern, unit) in files.items():
+def state(system: str = "/sys") -> dict[str, Any]:
+    """Frequency, temperature, governor, throttling and load, where the system tells.
+
+    `cooling`: steps by which the kernel holds clocks down against heat; `throttled`: how often the
+    processor did so itself, all its cores since it was started.
+    """
+    cpus, thermal = system + "/devices/system/cpu/cpu*/", system + "/class/thermal/"
+    found: dict[str, Any] = {}
+    for name, pick, unit, pattern in (
+        ("mhz", max, 1e-3, cpus + "cpufreq/scaling_cur_freq"),
+        ("celsius", max, 1e-3, thermal + "thermal_zone*/temp"),
+        ("cooling", sum, 1.0, thermal + "cooling_device*/cur_state"),
+        ("throttled", sum, 1.0, cpus + "thermal_throttle/core_throttle_count"),
+    ):
         values = []
         for path in glob.glob(pattern):
             try:
-                with open(path) as file:
-                    values.append(float(file.read()) * unit)
-            except (OSError, ValueError):
+                values.append(float(_said(path)) * unit)
+            except ValueError:
                 continue  # a sensor that answers nothing tells nothing
         if values:
-            found[name] = max(values)
+            found[name] = pick(values)
+    governor = _said(system + "/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    if governor:
+        found["governor"] = governor
     if hasattr(os, "getloadavg"):
         found["load"] = os.getloadavg()[0]
     return found

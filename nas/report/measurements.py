@@ -85,6 +85,10 @@ def _conditions(latencies: Sequence[Latency]) -> list[tuple[str, str]]:
         ("reference_drift", "drift of the reference"),
         ("second_reference_drift", "regime: drift of a network of another kind against it"),
         ("load", "load of the machine"),
+        ("mhz", "lowest frequency, MHz"),
+        ("celsius", "highest temperature, degrees"),
+        ("cooling", "steps by which clocks were held down"),
+        ("throttled", "times the processor throttled itself"),
         ("lease_seconds", "waiting for the machine"),
     ):
         found = [one.conditions.get(key) for one in latencies]

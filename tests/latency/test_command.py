@@ -1,7 +1,10 @@
 """A user's program that times ONNX files in the order it is given."""
 
 import json
+import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +26,8 @@ times = []
 for name, count in manifest["calls"]:
     # As long as the file is: a network of twice the weights takes twice the time.
     times.append([os.path.getsize(manifest["networks"][name]) / 1e4] * count)
-answer = {"device": "board", "cores": 4, "times_ms": times}
+state = {"celsius": 41, "governor": "walt"}
+answer = {"device": "board", "cores": 4, "times_ms": times, "state": state}
 """
 
 REAL = """
@@ -82,9 +86,10 @@ def test_its_times_are_what_is_reported(program, tmp_path):
         sizes = json.loads((tmp_path / "seen").read_text().splitlines()[-1])["networks"]
     assert found.ratio > 2
     assert found.ms == pytest.approx(found.ratio * found.reference_ms)
+    assert (found.conditions["celsius"], found.conditions["governor"]) == (41, "walt")
     assert len(sizes) == 3  # the reference, its duplicate and the candidate
     # Nothing of the candidates is left.
-    assert not any(map(__import__("os").path.exists, sizes.values()))
+    assert not any(map(os.path.exists, sizes.values()))
 
 
 def test_every_turn_stands_between_two_reference_calls(program, tmp_path):
@@ -141,6 +146,7 @@ def test_a_program_that_prints_nonsense_or_fails_is_told_before_anything_starts(
         ("answer['times_ms'] = [[float('nan')] * len(t) for t in times]", "not above 0"),
         ("answer['times_ms'] = [['fast'] * len(t) for t in times]", "not above 0"),
         ("answer['times_ms'] = times[:-1]", "where .* were asked for"),
+        ("answer['state'] = {'celsius': 'hot'}", "a state that is no object of numbers"),
     ],
 )
 def test_impossible_times_are_told(program, last, told):
@@ -153,6 +159,58 @@ def test_a_program_that_is_not_there_is_told():
     settings = TargetSettings(where="command", command=["/nowhere/measure"])
     with pytest.raises(TargetError, match="must be a program that starts; got /nowhere/measure"):
         target_of(settings)
+
+
+ADB = """
+import os, sys
+words = sys.argv[1:]
+with open(os.environ["SEEN"], "a") as file:
+    print(*words, file=file)
+if "getprop" in words:
+    print("Pixel 8")
+elif "nproc" in words:
+    print(8)
+elif "cat" in words:
+    print(41000)
+elif words[0] == "shell":
+    print("count=3 first=9100 curr=9000 min=9000 max=9100 avg=9050 std=50", file=sys.stderr)
+    print("count=5 first=5100 curr=5000 min=4900 max=5100 avg=5.0e+03 std=80", file=sys.stderr)
+"""
+CONVERTER = """
+import os, sys
+folder = sys.argv[sys.argv.index("-o") + 1]
+os.mkdir(folder)
+open(os.path.join(folder, os.path.basename(folder) + "_float32.tflite"), "w").close()
+"""
+
+
+def test_the_documented_program_for_phones_keeps_the_contract(tmp_path, monkeypatch):
+    # Phone and converter are stood in for; what they are asked and how they answer is documented.
+    page = (Path(__file__).parents[2] / "docs" / "latency.md").read_text()
+    (text,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "adb" in one]
+    (tmp_path / "phone.py").write_text(text)
+    for name, body in (("adb", ADB), ("onnx2tf", CONVERTER)):
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{body}")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    settings = TargetSettings(where="command", command=[sys.executable, str(tmp_path / "phone.py")])
+    target = target_of(settings)
+    assert target.machine == "Pixel-8-8c"
+    worker = CommandWorker(target.reach, threads=1)
+    request = {"do": "load", "name": "a", "shape": [1, 3, 8, 8]}
+    assert worker.ask(request, content=b"network", seconds=60)["ns"] == pytest.approx(5e6)
+    request = {
+        "do": "time", "schedule": [["a"]], "reference": "a",
+        "repeats": {"a": 2}, "untimed": {"a": 3},
+    }  # fmt: skip
+    found = worker.ask(request, seconds=60)
+    worker.close()
+    assert found["states"] == [{"celsius": 41.0}]
+    assert [len(group[0]) for group in found["samples"][0][3]] == [2, 2]
+    seen = (tmp_path / "seen").read_text()
+    assert seen.count("push") == 1  # converted and copied once
+    assert "--graph=/data/local/tmp/a.tflite --num_threads=1 --num_runs=2" in seen
 
 
 LOCKED = """

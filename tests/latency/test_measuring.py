@@ -1,6 +1,7 @@
 """How long a measurement goes on: no longer than its quiet turns need."""
 
-from nas.latency.measuring import _missing
+from nas.latency.levels import SCREEN
+from nas.latency.measuring import Run, _missing, disturbance
 from nas.latency.protocol import FEWEST_QUIET, Group, Sample
 
 
@@ -24,3 +25,19 @@ def test_where_most_turns_are_quiet_a_few_more_are_run():
 def test_where_few_turns_are_quiet_no_more_than_a_whole_schedule_is_run():
     assert _missing(turns(1, 7), "a", 100.0) == FEWEST_QUIET
     assert _missing([], "a", 100.0) == FEWEST_QUIET
+
+
+def test_the_worst_of_all_rounds_is_written_beside_a_number():
+    states = (
+        {"mhz": 2400.0, "celsius": 50.0, "cooling": 0.0, "throttled": 7.0, "governor": "schedutil"},
+        {"mhz": 1200.0, "celsius": 80.0, "cooling": 2.0, "throttled": 9.0, "governor": "powersave"},
+        {"load": 1.5},
+    )
+    run = Run(
+        level=SCREEN, samples=(tuple(turns(8, 0)),), floors=(100.0,), reference_ns=(100.0,),
+        states=states, waited=0.0, seconds=1.0, statistic="median",
+    )  # fmt: skip
+    found = disturbance(run, "a")
+    assert (found["mhz"], found["celsius"], found["cooling"], found["load"]) == (1200, 80, 2, 1.5)
+    assert found["throttled"] == 2  # meanwhile, of nine since the machine was started
+    assert found["governor"] == "powersave, schedutil"

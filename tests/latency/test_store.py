@@ -1,7 +1,10 @@
 """What was measured stays, also beside damage; later studies start from it and check it."""
 
+import json
 import math
 import sqlite3
+import zlib
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -48,6 +51,16 @@ def test_a_measurement_comes_back_with_its_raw_times(tmp_path):
     again = Store(tmp_path)
     assert latest(again).latency == latency()
     assert again.raw(target="t", network="a") == [samples()]
+
+
+def test_the_states_of_the_machine_stay_beside_the_raw_times(tmp_path):
+    state = {"celsius": 61.5, "governor": "schedutil"}
+    Store(tmp_path).add(
+        latency(), network="a", level="screen", versions=VERSIONS, samples=[], states=[state]
+    )
+    with closing(sqlite3.connect(tmp_path / "latency.db")) as connection:
+        (raw,) = connection.execute("SELECT raw FROM measurements").fetchone()
+    assert json.loads(zlib.decompress(raw))["states"] == [state]
 
 
 def test_the_newest_counts(tmp_path):

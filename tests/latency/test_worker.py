@@ -18,6 +18,7 @@ from nas.errors import MeasurementError, TargetError
 from nas.latency import process
 from nas.latency.process import WorkerLostError, start
 from nas.latency.target import Reach
+from nas.latency.worker import state
 
 SHAPE = (1, 3, 4, 4)
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1)
@@ -110,6 +111,50 @@ def test_a_turn_holds_the_reference_on_either_side_and_two_timed_groups(worker):
         assert switches >= 0
         assert faults >= 0
     assert len(reply["states"]) == 2
+
+
+@pytest.fixture
+def system(tmp_path):
+    """Writes files as the kernel shows them under /sys."""
+
+    def write(files):
+        for path, text in files.items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text + "\n")
+        return str(tmp_path)
+
+    return write
+
+
+def test_heat_clocks_and_throttling_are_told_as_the_system_tells_them(system):
+    cpus, thermal = "devices/system/cpu", "class/thermal"
+    found = state(
+        system(
+            {
+                f"{cpus}/cpu0/cpufreq/scaling_cur_freq": "1800000",
+                f"{cpus}/cpu1/cpufreq/scaling_cur_freq": "2400000",
+                f"{cpus}/cpu0/cpufreq/scaling_governor": "schedutil",
+                f"{cpus}/cpu0/thermal_throttle/core_throttle_count": "3",
+                f"{cpus}/cpu1/thermal_throttle/core_throttle_count": "4",
+                f"{thermal}/thermal_zone0/temp": "61500",
+                f"{thermal}/thermal_zone1/temp": "",  # a sensor that is asleep
+                f"{thermal}/cooling_device0/cur_state": "2",
+                f"{thermal}/cooling_device1/cur_state": "0",
+            }
+        )
+    )
+    assert found.pop("load") >= 0
+    assert found == {
+        "mhz": pytest.approx(2400),
+        "celsius": pytest.approx(61.5),
+        "cooling": 2,
+        "throttled": 7,
+        "governor": "schedutil",
+    }
+
+
+def test_a_system_that_tells_nothing_has_only_its_load(system):
+    assert set(state(system({}))) == {"load"}
 
 
 def test_a_network_that_cannot_be_loaded_is_told_and_the_process_goes_on(worker):
