@@ -93,16 +93,20 @@ def test_other_devices_are_not_waited_for():
 
 def test_the_seconds_waited_are_given(holder):
     process = holder("exclusive")
-    timer = threading.Timer(0.5, process.kill)
+    timer = threading.Timer(1.0, process.kill)
     timer.start()
     with lease.exclusive() as waited:
         assert 0.2 < waited < 30
-    with lease.exclusive() as waited:
-        assert waited < 0.2
+    # Next to nothing where nobody holds it; what a busy machine adds comes once in a while.
+    free = []
+    for _ in range(5):
+        with lease.exclusive() as again:
+            free.append(again)
+    assert min(free) < waited / 5
 
 
 def test_overlapping_training_does_not_starve_a_measurement():
-    batch, stop, began = 0.1, threading.Event(), []
+    batch, stop, began = 0.2, threading.Event(), []
 
     def train(offset):
         time.sleep(offset)
@@ -114,15 +118,19 @@ def test_overlapping_training_does_not_starve_a_measurement():
     threads = [threading.Thread(target=train, args=(i * batch / 3,)) for i in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(4 * batch)
+    time.sleep(3 * batch)
+    timer = threading.Timer(20 * batch, stop.set)  # whom they starve gets in then
+    timer.start()
     asked = time.monotonic()
     with lease.exclusive():
         later = [t for t in began if t > asked]
+    timer.cancel()
     stop.set()
     for thread in threads:
         thread.join()
-    # Every trainer may have begun one more batch before the gate closed.
-    assert len(later) <= 3
+    # Every trainer may have begun one more batch before the gate closed; on a busy machine that may
+    # take until it would begin yet another. Starved, one waits for about sixty.
+    assert len(later) <= 6
 
 
 def test_a_child_forked_inside_a_batch_does_not_keep_the_lease():

@@ -96,6 +96,19 @@ def test_its_clock_sees_the_work(name):
         assert instrument.measure(square).ratio > 3  # 25 times the multiply-adds
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("runtime", ["eager", "jit", "compile"])
+@pytest.mark.parametrize("graphs", [False, True], ids=["launched", "as a graph"])
+def test_on_a_gpu_the_time_is_that_between_two_events(runtime, graphs):
+    settings = TargetSettings(runtime=runtime, device="cuda", cuda_graphs=graphs)
+    square = Subject("square", (256, 64, 64), lambda: nn.Conv2d(256, 256, 5, padding=2))
+    point = Subject("point", (256, 64, 64), lambda: nn.Conv2d(256, 256, 1))
+    with Instrument(target_of(settings), reference=point) as instrument:
+        found = instrument.measure(square)
+    assert found.clock == "cuda events"
+    assert found.ratio > 3  # 25 times the multiply-adds
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",

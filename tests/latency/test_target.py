@@ -1,8 +1,9 @@
 """What a measured number's key says, and what a target refuses."""
 
 import pytest
+import torch
 
-from nas.errors import TargetError
+from nas.errors import SettingsError, TargetError
 from nas.latency import target
 from nas.latency.runtimes import Runtime, require, to_onnx
 from nas.settings import TargetSettings
@@ -47,3 +48,22 @@ def test_the_clock_is_cpu_time_for_one_thread_only():
     assert target.target_of(TargetSettings()).clock == "thread CPU time"
     if target.cores() > 1:
         assert target.target_of(TargetSettings(threads=2)).clock == "wall"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_told():
+    with pytest.raises(TargetError, match=r"target.device: .* torch sees no CUDA device; .*: cpu"):
+        target.target_of(TargetSettings(runtime="eager", device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"runtime": "eager", "cuda_graphs": True}, "target.cuda_graphs: needs target.device=cuda"),
+        ({"runtime": "openvino", "cuda_graphs": True}, "is a choice of torch's runtimes"),
+        ({"device": "cuda"}, "onnxruntime is measured on the CPU"),
+    ],
+)
+def test_events_and_graphs_of_a_gpu_are_for_torch_on_a_gpu(settings, told):
+    with pytest.raises(SettingsError, match=told):
+        TargetSettings(**settings)
