@@ -339,6 +339,19 @@ def test_what_was_certified_stands_beside_what_the_search_measured() -> None:
     assert "0.81 x its latency" in flowing  # of what was certified: 4.2 / 5.2
 
 
+def test_a_limit_that_no_measuring_settles_is_explained_below_the_certificates() -> None:
+    found = result()
+    one = certificate(4.2, "unresolved")
+    known = {"beyond_measuring": True, "invocations_differ": 0.089}
+    one = replace(one, latency=replace(one.latency, conditions=known))
+    winner = replace(found.winners[0], outcome=replace(found.winners[0].outcome, certificate=one))
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(search_table(replace(found, winners=(winner,))))
+    flowing = " ".join(sheet.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "the end of its interval does not: milliseconds of two invocations differ" in flowing
+    assert "by up to 8.9 % here, which measuring longer does not narrow" in flowing
+
+
 def test_a_95th_percentile_is_called_one() -> None:
     found = result()
     one = replace(found.winners[0].outcome, latency=replace(latency(4.0), statistic="p95"))
