@@ -46,13 +46,13 @@ def test_repeatability_is_worked_out_as_by_hand() -> None:
 def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> None:
     from latency_parts.replay import replayed
 
-    def invocation(ms: float) -> dict[str, Any]:
-        one = {"ms": ms, "ratio": 1.0, "ratio_low": 0.99, "ratio_high": 1.01, "gated": True}
-        return {"decide": {"a": one}}
+    def invocation(ms: float, half: float = 0.01) -> dict[str, Any]:
+        ends = {"ratio_low": 1 / (1 + half), "ratio_high": 1 + half}
+        return {"decide": {"a": {"ms": ms, "ratio": 1.0, "gated": True, **ends}}}
 
-    raw = {"as-found": [invocation(ms) for ms in (5.0, 5.5, 5.0)]}
-    # The two of 5.0 ms alone say that milliseconds never move; each of them with the one of 5.5
-    # that they do. So both miss that one, and four of six pairs are covered.
+    raw = {"as-found": [invocation(5.0), invocation(5.5, half=0.2), invocation(5.0)]}
+    # The two of 5.0 ms alone say that milliseconds never move: both miss the one of 5.5, whose own
+    # interval is wide. With it, each of them knows better: four of six pairs are covered.
     assert replayed(raw, of="decide", key="ms")["covered"] == pytest.approx(4 / 6)
     assert replayed(raw, of="decide", key="ratio")["covered"] == 1.0
     # Nothing was disturbed: the interval is as it was measured.

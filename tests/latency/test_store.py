@@ -55,9 +55,8 @@ def test_a_measurement_comes_back_with_its_raw_times(tmp_path):
 
 def test_the_states_of_the_machine_stay_beside_the_raw_times(tmp_path):
     state = {"celsius": 61.5, "governor": "schedutil"}
-    Store(tmp_path).add(
-        latency(), network="a", level="screen", versions=VERSIONS, samples=[], states=[state]
-    )
+    measured = replace(run(1.5, "a"), states=(state,))
+    Memory("t", "r", "median", tmp_path).keep(latency(), "a", measured, VERSIONS)
     with closing(sqlite3.connect(tmp_path / "latency.db")) as connection:
         (raw,) = connection.execute("SELECT raw FROM measurements").fetchone()
     assert json.loads(zlib.decompress(raw))["states"] == [state]
@@ -100,14 +99,14 @@ def began(tmp_path, monkeypatch):
     """Writes down the reference of an invocation that began at a time, in seconds."""
     store = Store(tmp_path)
 
-    def begin(at, ms, *, gated=True, target="t", reference="r", versions=VERSIONS):
+    def begin(at, ms, *, gated=True, target="t", reference="r", network="", versions=VERSIONS):
         monkeypatch.setattr("nas.latency.store.time.time", lambda: at)
         found = replace(
             latency(1.0, target=target, reference=reference),
             reference_ms=ms,
             conditions={"gated": gated},
         )
-        add(store, found, network=reference, versions=versions)
+        add(store, found, network=network or reference, versions=versions)
 
     return begin
 
@@ -120,7 +119,7 @@ def test_invocations_tell_how_far_the_milliseconds_of_the_reference_move(tmp_pat
     began(1000.0, 10.0, reference="s")
     began(0.0, 10.0, versions={"runtime": "onnxruntime 2"})
     began(0.0, 10.0, target="u")
-    add(Store(tmp_path), latency(7.0), network="a")  # no reference
+    began(9000.0, 7.0, network="a")  # no reference
     found = Store(tmp_path).invocations("t", "median")
     assert found.squares == pytest.approx(0.1**2 + 0.0**2 + 0.1**2)
     assert (found.freedom, found.number, found.disturbed) == (2 + 1 + 0, 6, 1)

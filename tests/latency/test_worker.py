@@ -139,7 +139,7 @@ def test_heat_clocks_and_throttling_are_told_as_the_system_tells_them(system):
                 f"{thermal}/thermal_zone0/temp": "61500",
                 f"{thermal}/thermal_zone1/temp": "",  # a sensor that is asleep
                 f"{thermal}/cooling_device0/cur_state": "2",
-                f"{thermal}/cooling_device1/cur_state": "0",
+                f"{thermal}/cooling_device1/cur_state": "1",
             }
         )
     )
@@ -147,7 +147,7 @@ def test_heat_clocks_and_throttling_are_told_as_the_system_tells_them(system):
     assert found == {
         "mhz": pytest.approx(2400),
         "celsius": pytest.approx(61.5),
-        "cooling": 2,
+        "cooling": 3,
         "throttled": 7,
         "governor": "schedutil",
     }
