@@ -163,9 +163,7 @@ class Instrument:
         """Measure until the interval is clearly on one side of every bound, within a budget.
 
         First as `measure`; then in all processes, up to three times as long as that may settle it,
-        the turns of all of them counting together. `conditions["verdict"]` says kept, broken or
-        unresolved, and `conditions["beyond_measuring"]` that a limit in milliseconds is nearer than
-        two invocations are apart.
+        the turns of all of them counting together; see `nas.latency.decision.judged`.
         """
         wanted = subject(network)
         latency, name = self.measure(wanted), wanted.name
