@@ -22,6 +22,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from nas.architecture import Architecture, HeadSpec, StemSpec
+from nas.layer_cost import CONVOLUTIONS, LISTED, layer_cost
 from nas.network import build_head, build_stem
 from nas.outcome import Costs, LayerCost
 from nas.receptive_field import receptive_fields
@@ -32,15 +33,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from thop import profile
     from thop.vision.basic_hooks import count_convNd, count_linear
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_POOLS: dict[type[nn.Module], str] = {
-    nn.MaxPool2d: "max_pool",
-    nn.AvgPool2d: "average_pool",
-    nn.AdaptiveAvgPool2d: "global_pool",
-}
-_ROWS: tuple[type[nn.Module], ...] = (*_CONVOLUTIONS, nn.Linear, *_POOLS)
-"""The layers that are listed."""
 
 # Operations on tensors that hold no multiply-adds of the papers' kind: they move elements, look at
 # one at a time, normalise or pool. What is neither here nor inside a counted layer is reported.
@@ -96,12 +88,31 @@ def count(architecture: Architecture) -> Costs:
     Equal units on maps of equal size cost the same, so each is counted once a process; torch's
     random numbers are left as they were.
     """
-    part = _counted("stem", _key(asdict(architecture.stem)), architecture.input)
-    for plan in architecture.plans:
-        part += _counted("unit", _key(plan), part.output)
-    end = {"channels": part.output[0], "classes": architecture.classes}
-    part += _counted("head", _key(asdict(architecture.head) | end), part.output)
-    return part.costs
+    return sum((part for _, part in _parts(architecture)), _Part()).costs
+
+
+def layers_of(architecture: Architecture) -> tuple[LayerCost, ...]:
+    """The layers of an architecture, as those of its network; nothing that `count` has counted is
+    counted again. Receptive fields are left out: equal units at two places differ in them.
+    """
+    return tuple(
+        replace(layer, name=f"{place}.{layer.name}")
+        for place, part in _parts(architecture)
+        for layer in part.layers
+    )
+
+
+def _parts(architecture: Architecture) -> list[tuple[str, _Part]]:
+    """The parts of a network by the names they have in it."""
+    stem = _counted("stem", _key(asdict(architecture.stem)), architecture.input)
+    parts = [("stem", stem)]
+    for number, plan in enumerate(architecture.plans):
+        part = _counted("unit", _key(plan), parts[-1][1].output)
+        parts.append((f"units.{number}", part))
+    output = parts[-1][1].output
+    end = {"channels": output[0], "classes": architecture.classes}
+    head = _counted("head", _key(asdict(architecture.head) | end), output)
+    return [*parts, ("head", head)]
 
 
 def count_module(module: nn.Module, input: tuple[int, int, int]) -> Costs:
@@ -123,7 +134,7 @@ def layers(module: nn.Module, input: tuple[int, int, int]) -> tuple[LayerCost, .
         input: (channels, height, width); shapes of the layers without the batch.
     """
     found = _count(_copied(module), input).layers
-    fields = receptive_fields(module, input, _ROWS)
+    fields = receptive_fields(module, input, LISTED)
     return tuple(
         replace(layer, receptive_field=field) for layer, field in zip(found, fields, strict=True)
     )
@@ -181,7 +192,7 @@ def _rules(module: nn.Module) -> dict[type[nn.Module], Callable[..., None]]:
     """thop's rule for each type of layer; thop itself knows exact types only, no subclasses."""
     rules: dict[type[nn.Module], Callable[..., None]] = {}
     for layer in module.modules():
-        if isinstance(layer, _CONVOLUTIONS):
+        if isinstance(layer, CONVOLUTIONS):
             rules[type(layer)] = count_convNd
         elif isinstance(layer, nn.Linear):
             rules[type(layer)] = count_linear
@@ -230,7 +241,7 @@ def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
     def left(name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
             operations.inside -= 1
-            part.layers.append(_layer(name, layer, inputs[0], output))
+            part.layers.append(layer_cost(name, layer, inputs[0], output))
 
         return hook
 
@@ -244,7 +255,7 @@ def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
         part.output = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
 
     for name, layer in module.named_modules():
-        if isinstance(layer, _ROWS):
+        if isinstance(layer, LISTED):
             handles.append(layer.register_forward_pre_hook(entered))
             handles.append(layer.register_forward_hook(left(name)))
         elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
@@ -256,36 +267,3 @@ def _watching(module: nn.Module, part: _Part) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _layer(name: str, layer: nn.Module, given: torch.Tensor, output: torch.Tensor) -> LayerCost:
-    """One row, counted by the formula rather than by thop, so that the two check each other."""
-    kernel, stride, groups, weights, multiply_adds = 1, 1, 1, 0, 0
-    kind = "linear"
-    if isinstance(layer, _CONVOLUTIONS):
-        kernel, stride, groups = max(layer.kernel_size), max(layer.stride), layer.groups
-        depthwise = groups == layer.in_channels > 1
-        kind = "depthwise" if depthwise else "pointwise" if kernel == 1 else "convolution"
-        weights = layer.weight.numel()
-        multiply_adds = output.numel() * weights // layer.out_channels
-    elif isinstance(layer, nn.Linear):
-        weights = layer.weight.numel()
-        multiply_adds = output.numel() * layer.in_features
-    else:
-        kind = next(word for pool, word in _POOLS.items() if isinstance(layer, pool))
-        window = getattr(layer, "kernel_size", given.shape[-2:])
-        step = getattr(layer, "stride", 1)
-        kernel = max(window) if isinstance(window, tuple | list | torch.Size) else window
-        stride = max(step) if isinstance(step, tuple | list) else step
-    return LayerCost(
-        name=name,
-        kind=kind,
-        input=tuple(given.shape[1:]),
-        output=tuple(output.shape[1:]),
-        kernel_size=int(kernel),
-        stride=int(stride),
-        groups=groups,
-        multiply_adds=multiply_adds,
-        parameters=sum(p.numel() for p in layer.parameters()),
-        memory_access=(given.numel() + output.numel() + weights) if weights else 0,
-    )

@@ -1,5 +1,6 @@
 import random
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import nas.costs
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
-from nas.costs import count, count_module, layers
+from nas.costs import count, count_module, layers, layers_of
 from nas.network import build
 
 SMALL = Architecture((3, 8, 8), StemSpec(4, 1, False), (UnitSpec("shuffle_v2", 8, 2),), HeadSpec(), 10)  # fmt: skip  # noqa: E501
@@ -41,6 +42,7 @@ def check_against_torch(seeds):
         rows = layers(module, architecture.input)
         assert costs.multiply_adds == sum(row.multiply_adds for row in rows), seed
         assert costs.parameters == sum(row.parameters for row in rows), seed
+        assert layers_of(architecture) == tuple(replace(r, receptive_field=0) for r in rows), seed
 
 
 def test_random_networks_cost_half_of_what_torchs_own_counter_says():
@@ -171,3 +173,11 @@ def test_a_repeated_count_is_the_same():
     assert count(SMALL) == first
     nas.costs._counted.cache_clear()
     assert count(SMALL) == first
+
+
+def test_the_layers_of_a_counted_architecture_are_not_counted_again():
+    nas.costs._counted.cache_clear()
+    count(SMALL)
+    counted = nas.costs._counted.cache_info().misses
+    assert len(layers_of(SMALL)) == 8
+    assert nas.costs._counted.cache_info().misses == counted

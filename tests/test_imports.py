@@ -27,7 +27,14 @@ LAYERS = (
         "nas.sketch",
     ),
     ("nas.outcome", "nas.events", "nas.units", "nas.space"),
-    ("nas.network", "nas.receptive_field", "nas.objective", "nas.result", "nas.quantities"),
+    (
+        "nas.network",
+        "nas.layer_cost",
+        "nas.receptive_field",
+        "nas.objective",
+        "nas.result",
+        "nas.quantities",
+    ),
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
     ("nas.evaluation", "nas.samplers", "nas.execution", "nas.workers", "nas.guideline_networks"),
@@ -101,7 +108,7 @@ SPACES_MAY = (
 """What `search_spaces` may import of `nas`."""
 
 STANDARD = sys.stdlib_module_names
-BROUGHT_ALONG = {"numpy", "omegaconf", "scipy", "sqlalchemy"}
+BROUGHT_ALONG = {"numpy", "omegaconf", "scipy", "sqlalchemy", "uvicorn"}
 """What declared dependencies need themselves: scikit-learn, hydra-core, optuna and mlflow."""
 
 DISTRIBUTIONS = {

@@ -11,11 +11,13 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 
 from nas.architecture import Architecture
+from nas.errors import NasError
 from nas.events import StudyInfo
-from nas.outcome import Certificate, EpochResult, Outcome
+from nas.outcome import Certificate, EpochResult, LayerCost, Outcome
 from nas.tracking import legal
 from nas.tracking.describe import description
 from nas.tracking.histogram import histogram_svg
@@ -162,8 +164,11 @@ def _trial_files(name: str, architecture: Architecture, outcome: Outcome | None)
     files = {
         "architecture.json": _json(architecture.to_json()),
         "architecture.txt": architecture.text + "\n",
-        "units.csv": unit_table(architecture),
     }
+    if outcome and outcome.costs:
+        # A unit of the user's own may not be there any more when a study is mirrored later.
+        with suppress(NasError):
+            files["layers.csv"] = layer_table(architecture)
     if outcome:
         files["outcome.json"] = _json(outcome.to_json())
         if drawn := histogram_svg(outcome.latency, title=name):
@@ -171,25 +176,25 @@ def _trial_files(name: str, architecture: Architecture, outcome: Outcome | None)
     return files
 
 
-def unit_table(architecture: Architecture) -> str:
-    """The units as built, one a line, as CSV (which the UI shows as a table).
+def layer_table(architecture: Architecture) -> str:
+    """The layers and what each costs, one a line, as CSV (which the UI shows as a table).
 
     Units:
-        input, output: channels x height x width.
+        input, output: channels x height x width; the others as in `LayerCost`.
     """
-    names: list[str] = []
-    for plan in architecture.plans:
-        names += [name for name in plan if name not in (*names, "unit")]
+    from nas.costs import layers_of
+
+    names = [one.name for one in fields(LayerCost) if one.name != "receptive_field"]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["unit", "kind", "input", "output", *names])
-    size, channels = architecture.sizes[0], architecture.stem.out_channels
-    rows = zip(architecture.units, architecture.plans, architecture.sizes[1:], strict=True)
-    for number, (unit, plan, after) in enumerate(rows, 1):
-        shapes = [f"{channels}x{size[0]}x{size[1]}", f"{unit.out_channels}x{after[0]}x{after[1]}"]
-        writer.writerow([number, plan["unit"], *shapes, *(plan.get(name, "") for name in names)])
-        size, channels = after, unit.out_channels
+    writer.writerow(names)
+    for layer in layers_of(architecture):
+        writer.writerow(_cell(getattr(layer, name)) for name in names)
     return table.getvalue()
+
+
+def _cell(value: object) -> object:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def study_row(state: StudyState, *, address: str = "", report: str = "") -> Row:

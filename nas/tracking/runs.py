@@ -158,19 +158,18 @@ class StudyRuns:
                 )
             tags[PARENT] = self.parent
         known = self._known.get(row.trial)
+        wrote = known is None
         if known is None:
             if not row.create:
                 return False
             known = self._known[row.trial] = self._created(client, row, tags)
-            wrote = True
-        else:
-            wrote = False
         wrote |= self._write_values(client, known, row, tags)
         if not known.files:
             write_files(client, known.id, row.artifacts())
             if row.dataset:
                 write_dataset(client, known.id, row.dataset)
-            known.files = True
+            # A trial that is shown while it runs has its outcome only at its end.
+            known.files = row.trial is None or row.status in DONE
             wrote |= row.trial is not None
         if row.trial is None and not self._viewed:
             self._show(client, known.id)

@@ -219,8 +219,7 @@ def _start(uri: str, runs: Path, port: int) -> tuple[subprocess.Popen[bytes], IO
     log = tempfile.TemporaryFile()  # noqa: SIM115  closed by Server.close
     artifacts = (runs.absolute() / store.ARTIFACTS).as_uri()
     command = [sys.executable, "-P", "-m", "nas.tracking.server_process"]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", uri, "--default-artifact-root", artifacts]
+    command += [HOST, str(port), uri, artifacts]
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",

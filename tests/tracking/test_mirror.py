@@ -172,7 +172,10 @@ def test_a_long_trial_shows_its_epochs_while_it_runs(runs, monkeypatch):
     assert steps(runs, run, "epoch/accuracy") == [0]
     listener.trial_finished(record(0, outcome()), Counts())
     listener.stopped("finished", "", Counts())
-    assert steps(runs, trial_runs(runs)[0], "epoch/accuracy") == [0, 1, 2]
+    run = trial_runs(runs)[0]
+    assert steps(runs, run, "epoch/accuracy") == [0, 1, 2]
+    files = {file.path for file in client(runs).list_artifacts(run.info.run_id)}
+    assert files >= {"architecture.json", "layers.csv", "outcome.json"}
 
 
 def test_a_resume_adds_only_what_is_missing(runs):

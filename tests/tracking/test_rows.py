@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -8,6 +10,7 @@ import pytest
 from tracked_studies import architecture, evaluation, latency, outcome, record, study_info
 
 from nas.events import Counts
+from nas.network import build
 from nas.outcome import EpochResult, RungResult
 from nas.tracking import legal
 from nas.tracking.labels import kinds, magnitude, run_name, three_digits
@@ -110,6 +113,24 @@ def test_the_architecture_artifact_is_read_back_as_the_same_network():
     row = trial_row(study_info(), TrialState(record(0, outcome()), "FINISHED"))
     value = json.loads(row.artifacts()["architecture.json"])
     assert type(architecture()).from_json(value) == architecture()
+
+
+def test_the_layers_are_a_table_among_a_trials_files_and_add_up_to_the_network():
+    row = trial_row(study_info(), TrialState(record(0, outcome()), "FINISHED"))
+    layers = list(csv.DictReader(io.StringIO(row.artifacts()["layers.csv"])))
+    module = build(architecture())
+    assert sum(int(layer["parameters"]) for layer in layers) == sum(
+        p.numel() for p in module.parameters()
+    )
+    assert (layers[0]["input"], layers[0]["output"]) == ("1x8x8", "24x8x8")
+    assert {layer["kind"] for layer in layers} >= {"depthwise", "pointwise", "linear"}
+
+
+def test_a_network_that_was_not_counted_has_no_table_of_layers():
+    lost = replace(outcome("failed"), costs=None)
+    files = trial_row(study_info(), TrialState(record(0, lost), "FAILED")).artifacts()
+    assert "layers.csv" not in files
+    assert "outcome.json" in files
 
 
 def test_settings_are_an_artifact_without_passwords_and_no_params():
