@@ -9,6 +9,7 @@ from html import escape
 
 from nas.architecture import Architecture, UnitSpec
 from nas.report.chart import Table
+from nas.tracking.labels import option_words
 
 WIDTH, ROW, GAP, HEAD = 320, 36, 6, 30
 NARROW, WIDE = 130, 310
@@ -62,6 +63,7 @@ def _words(unit: UnitSpec) -> str:
     words += [f"{unit.groups} groups"] if unit.groups > 1 else []
     words += [f"x{unit.expansion:g}"] if unit.expansion != 1 else []
     words += ["/2"] if unit.stride == 2 else []
+    words += option_words(unit)
     return ", ".join(words)
 
 

@@ -8,7 +8,7 @@ from nas.errors import InputError
 from nas.outcome import Outcome, TrialRecord
 from nas.quantities import amount, interval, percent
 from nas.report.story import Story
-from nas.tracking.labels import kinds
+from nas.tracking.labels import kinds, option_words
 from search_spaces.published import PUBLISHED, published
 
 COLUMNS = (
@@ -99,7 +99,7 @@ def _units(outcome: Outcome) -> list[str]:
     last: tuple[object, ...] = ()
     times = 1
     for unit in outcome.architecture.units:
-        kind = unit.kind.rpartition(":")[2]
+        kind = "-".join([unit.kind.rpartition(":")[2], *option_words(unit)])
         now = (kind, unit.out_channels, unit.groups, unit.expansion, unit.kernel_size)
         if now == last and unit.stride == 1:
             times += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.architecture import Architecture
+from nas.architecture import Architecture, UnitSpec
 from nas.outcome import Outcome, TrialRecord
 
 
@@ -39,14 +39,28 @@ def kinds(architecture: Architecture) -> str:
     >>> text = "in3x32x32+stem8-s1+shuffle_v1:48-s2-n2+sandglass:96-s2+head0+out10"
     >>> kinds(Architecture.from_text(text))
     'v1.sandglass'
+    >>> kinds(Architecture.from_text(text.replace("s2-n2", "s2-se.16-n2")))
+    'v1-se16.sandglass'
     """
     words, channels = [], None
     for unit in architecture.units:
-        word = unit.kind.rpartition(":")[2].removeprefix("shuffle_")
+        kind = unit.kind.rpartition(":")[2].removeprefix("shuffle_")
+        word = "-".join([kind, *option_words(unit)])
         if unit.stride == 2 or unit.out_channels != channels or not words or words[-1] != word:
             words.append(word)
         channels = unit.out_channels
     return ".".join(words)
+
+
+def option_words(unit: UnitSpec) -> list[str]:
+    """The options of a unit that are not at their default: `se`, `no_shuffle`, `se16`, `paper`."""
+    words = []
+    for name, value in unit.options:
+        if isinstance(value, bool):
+            words.append(name if value else f"no_{name}")
+        else:
+            words.append(value if isinstance(value, str) else f"{name}{value}")
+    return words
 
 
 def three_digits(value: float) -> str:

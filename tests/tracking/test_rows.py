@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from tracked_studies import architecture, evaluation, latency, outcome, record, study_info
 
+from nas.architecture import Architecture
 from nas.events import Counts
 from nas.network import build
 from nas.outcome import EpochResult, RungResult
@@ -32,6 +33,14 @@ def test_stages_are_told_apart_by_stride_width_and_kind():
     # 48 at stride 2 twice, then 96: three stages; the second unit of a stage adds nothing.
     assert kinds(architecture()) == "v1.sandglass"
     assert kinds(architecture(kind="shuffle_v2")) == "v2.sandglass"
+
+
+def test_units_that_differ_in_an_option_alone_have_different_names():
+    plain = architecture(kind="shuffle_v2")
+    other = Architecture.from_text(plain.text.replace("-s2-n2", "-s2-se.true-n2"))
+    assert kinds(other) == "v2-se.sandglass"
+    paper = Architecture.from_text(plain.text.replace(":96-s2", ":96-s2-variant.paper"))
+    assert kinds(paper) == "v2.sandglass-paper"
 
 
 @pytest.mark.parametrize(
