@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def concluded(
 def _end(result: SearchResult) -> dict[str, Any]:
     finalists = [*result.winners, *([result.reference] if result.reference else [])]
     return {
+        "time": time.time(),
         "finalists": [_plain(one) for one in finalists],
         "baseline": result.baseline,
         "difference": _json(result.difference),

@@ -10,6 +10,7 @@ from statistics import median
 from nas.outcome import TrialRecord
 from nas.quantities import percent, span
 from nas.report.chart import Axis, Chart, Series, Table
+from nas.report.sessions import FINISHING, OVERHEAD
 from nas.report.story import Story
 from nas.report.words import accuracy_of, hover, name_of
 
@@ -36,7 +37,7 @@ def history(story: Story, *, by: str) -> Chart:
     series = [
         Series(
             "evaluated",
-            "infeasible",
+            "candidate",
             "points",
             [x for x, _ in own],
             [accuracy_of(r.outcome) for _, r in own],
@@ -83,32 +84,28 @@ def _last_gain(best: Sequence[tuple[float, float]]) -> str:
     return f"From {percent(first[1])} to {percent(last[1])} in {len(gains) - 1} steps."
 
 
-STAGES = ("training", "measuring", "counting")
-WORDS = {"training": "training", "measuring": "measuring latency", "counting": "counting"}
+WORDS = {
+    "training": "training",
+    "measuring": "measuring latency",
+    "lease": "waiting for the machine",
+    "counting": "counting",
+    FINISHING: "more seeds, test images",
+    OVERHEAD: "overhead",
+}
 
 
 def time_spent(story: Story) -> Chart:
-    """Training, measuring, waiting for the machine, counting, and what is left: overhead."""
-    outcomes = [r.outcome for r in story.records if r.outcome]
-    outcomes += [story.reference[1]] if story.reference else []
-    seconds = {stage: sum(o.seconds.get(stage, 0.0) for o in outcomes) for stage in STAGES}
-    waiting = sum(
-        float(o.latency.conditions.get("lease_seconds", 0.0))
-        for o in outcomes
-        if o.latency and o.kind != "repeated" and o.seconds.get("measuring")
-    )
-    waiting = min(waiting, seconds["measuring"])
-    seconds["measuring"] -= waiting
-    whole = story.sessions.seconds
-    parts = [(WORDS[stage], seconds[stage]) for stage in STAGES]
-    parts.insert(2, ("waiting for the machine", waiting))
-    parts.append(("overhead", max(0.0, whole - waiting - sum(seconds.values()))))
+    """Training, measuring, waiting for the machine, counting, the end, and what is left."""
+    spent = dict(story.sessions.spent)
+    waiting = _waiting_share(story) * spent.get("measuring", 0.0)
+    spent |= {"measuring": spent.get("measuring", 0.0) - waiting, "lease": waiting}
+    parts = [(words, spent.get(stage, 0.0)) for stage, words in WORDS.items()]
     known = [(name, value) for name, value in parts if value > 0]
     total = sum(value for _, value in known)
     rows = tuple((n, span(v), f"{100 * v / total:.1f}") for n, v in known)
-    says = f"{span(total)} of work in all."
-    if len(story.sessions.spans) > 1:
-        says = f"{span(total)} of work in {len(story.sessions.spans)} sessions."
+    times = len(story.sessions.spans)
+    says = f"{span(total)} of work in {f'{times} sessions' if times > 1 else 'all'}; a moment in "
+    says += "which several candidates are under way is divided among them."
     return Chart(
         key="time",
         title="Where the time went",
@@ -130,6 +127,19 @@ def time_spent(story: Story) -> Chart:
         else (),
         table=Table(("what", "time", "share, %"), rows),
     )
+
+
+def _waiting_share(story: Story) -> float:
+    """The share of the measuring in which the machine was another's."""
+    measured = [r.outcome for r in story.records if r.outcome and r.outcome.kind != "repeated"]
+    measured += [story.reference[1]] if story.reference else []
+    pairs = [
+        (o.seconds.get("measuring", 0.0), float(o.latency.conditions.get("lease_seconds", 0.0)))
+        for o in measured
+        if o.latency and o.seconds.get("measuring")
+    ]
+    seconds = sum(second for second, _ in pairs)
+    return min(1.0, sum(waited for _, waited in pairs) / seconds) if seconds else 0.0
 
 
 def endings(story: Story) -> Chart:

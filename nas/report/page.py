@@ -95,7 +95,12 @@ def _best(story: Story) -> str:
     if not rows:
         return ""
     shown = Table(COLUMNS, (*rows, *reference_rows(story)))
-    return "<h3>The best, and the reference network</h3>" + table(shown, caption="The best")
+    says = "As the search saw them: one training and one latency each."
+    return (
+        "<h3>The best, and the reference network</h3>"
+        + paragraph(says, kind="says")
+        + table(shown, caption="The best")
+    )
 
 
 def _networks(story: Story) -> str:

@@ -22,6 +22,8 @@ COLOURS = {
 }
 SYMBOLS = {"winner": "*", "reference": "D", "second": "s", "infeasible": "o"}
 INCHES, DOTS = (7.2, 4.0), 110
+LEGEND_ROW = 0.052
+"""The share of the height that a row of the legend needs."""
 
 
 def png(chart: Chart) -> bytes:
@@ -33,13 +35,26 @@ def png(chart: Chart) -> bytes:
     figure = Figure(figsize=INCHES, dpi=DOTS)
     canvas = FigureCanvasAgg(figure)
     # Fixed margins: letting matplotlib find them costs as much as the drawing.
-    axes = figure.add_axes((_left(chart), 0.13, 0.97 - _left(chart), 0.78))
+    left, (columns, rows) = _left(chart), _legend(chart)
+    width, top = 0.97 - left, 0.91 - LEGEND_ROW * rows
+    axes = figure.add_axes((left, 0.13, width, top - 0.13))
+    figure.text(left, 0.945, _plain(chart.title), fontsize=11, va="center")
     for number, series in enumerate(chart.series):
         _draw(axes, series, chart, number)
     for mark in chart.marks:
         line = axes.axvline if mark.axis == "x" else axes.axhline
         line(mark.at, linestyle="--", linewidth=1.2, color="#555555", label=_plain(mark.words))
     _dress(axes, chart)
+    if rows:
+        # Above the axes: inside it would lie on points or bars.
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=columns,
+            fontsize=8,
+            frameon=False,
+            borderaxespad=0.2,
+        )
     out = io.BytesIO()
     canvas.print_png(out)  # type: ignore[no-untyped-call]
     return out.getvalue()
@@ -48,7 +63,17 @@ def png(chart: Chart) -> bytes:
 def _left(chart: Chart) -> float:
     """The share of the width that the words beside the y axis need."""
     words = [v for s in chart.series for v in s.y if isinstance(v, str)]
-    return min(0.5, 0.04 + 0.0115 * max(map(len, words))) if words else 0.1
+    return min(0.5, 0.04 + 0.0115 * max(map(len, words))) if words else 0.115
+
+
+def _legend(chart: Chart) -> tuple[int, int]:
+    """Columns and rows of the legend; none for a chart of one meaning."""
+    names = [series.name for series in chart.series] + [mark.words for mark in chart.marks]
+    if len(names) < 2:
+        return 0, 0
+    longest = 0.06 + 0.0095 * max(map(len, names))
+    columns = max(1, min(len(names), int((0.97 - _left(chart)) / longest)))
+    return columns, -(-len(names) // columns)
 
 
 def _draw(axes: Axes, series: Series, chart: Chart, number: int) -> None:
@@ -95,7 +120,6 @@ def _arms(spans: Any, values: Any) -> list[list[float]] | None:
 
 
 def _dress(axes: Axes, chart: Chart) -> None:
-    axes.set_title(_plain(chart.title), loc="left", fontsize=11)
     axes.set_xlabel(_plain(chart.x.title))
     axes.set_ylabel(_plain(chart.y.title))
     for axis, one in ((chart.x, axes.xaxis), (chart.y, axes.yaxis)):
@@ -104,8 +128,6 @@ def _dress(axes: Axes, chart: Chart) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
-    if len(chart.series) + len(chart.marks) > 1:
-        axes.legend(fontsize=8, frameon=False, ncols=2)
 
 
 def _written(axis: Axis) -> Any:

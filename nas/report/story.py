@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from nas.errors import NasError
 from nas.objective import LATENCY_FLOOR, noise_of, rank
 from nas.outcome import Outcome, TrialRecord
+from nas.report.sessions import Sessions, sessions_of
 from nas.result import ENDED
 from nas.settings import Settings
 from nas.settings.stored import read
@@ -25,22 +25,6 @@ from nas.tracking.stored import ending
 
 SHOWN = 10
 """As many of the best are listed."""
-
-
-@dataclass(frozen=True)
-class Sessions:
-    """When a process worked on the study: (start, end) of each time, in seconds since 1970."""
-
-    spans: tuple[tuple[float, float], ...]
-
-    @property
-    def seconds(self) -> float:
-        """All of it; a weekend between two of them does not count."""
-        return sum(end - start for start, end in self.spans)
-
-    def worked(self, moment: float) -> float:
-        """The working time until a moment."""
-        return sum(max(0.0, min(end, moment) - start) for start, end in self.spans)
 
 
 @dataclass(frozen=True)
@@ -175,7 +159,12 @@ def read_story(path: Path, *, ended: bool = False) -> Story:
             difference=end.get("difference"),
             images=images,
             origin=storage.get("nas.origin") or {},
-            sessions=_sessions(path / "log.jsonl", records, live_until=now if holder else None),
+            sessions=sessions_of(
+                _text(path / "log.jsonl"),
+                records,
+                concluded=end.get("time"),
+                live_until=now if holder else None,
+            ),
             read_at=now,
             remarks=remarks,
             bounds=_bounds(records, reference, settings),
@@ -211,25 +200,6 @@ def _best(
         noise = noise_of(max(feasible, default=0.0), images)
         kept = [by_number[number] for number, _ in rank(outcomes, noise=noise)]
     return tuple(kept[:SHOWN])
-
-
-def _sessions(log: Path, records: Sequence[TrialRecord], *, live_until: float | None) -> Sessions:
-    """When the study was worked on, by its log; by its trials where there is none."""
-    spans: list[list[float]] = []
-    for line in _text(log).splitlines():
-        try:
-            event = json.loads(line)
-            moment = float(event["time"])
-        except (ValueError, TypeError, KeyError):
-            continue  # a line that was cut off by a kill
-        if event.get("event") in ("started", "resumed") or not spans:
-            spans.append([moment, moment])
-        spans[-1][1] = max(spans[-1][1], moment)
-    if not spans and records:
-        spans = [[records[0].started, max(r.finished or r.started for r in records)]]
-    if spans and live_until is not None:
-        spans[-1][1] = max(spans[-1][1], live_until)
-    return Sessions(tuple((start, end) for start, end in spans))
 
 
 def _bounds(

@@ -125,6 +125,8 @@ def _against(
         for r in (*feasible, *infeasible)
         if r.architecture.fingerprint in names and r not in winners
     ]
+    # Most studies begin with the reference network: it is one point, and has its own name.
+    itself = [r for r in papers if _is_reference(story, r)]
     elsewhere = [*winners, *on_front, *papers]
     series = [
         points("ended on a lower rung", "infeasible", halfway),
@@ -138,9 +140,13 @@ def _against(
             [accuracy_of(r.outcome) for r in on_front],
         ),
         points("on the front", "front", [r for r in on_front if r not in (*winners, *papers)]),
-        points("published networks", "reference", papers),
+        points("published networks", "reference", [r for r in papers if r not in itself]),
         points("winner", "winner", winners),
-        *_reference(story, value, known, span),
+        *(
+            [points(story.settings.objective.reference, "reference", itself)]
+            if itself
+            else _reference(story, value, known, span)
+        ),
     ]
     limit = story.bounds.get(bound)
     reach = FAR * max((float(x) for one in series for x in one.x), default=0.0)
@@ -187,6 +193,12 @@ def _accuracy_spans(story: Story, outcomes: Sequence[Outcome]) -> list[tuple[flo
         return None
     values = [accuracy_of(outcome) for outcome in outcomes]
     return [(a - story.noise(a), min(1.0, a + story.noise(a))) for a in values]
+
+
+def _is_reference(story: Story, record: TrialRecord) -> bool:
+    return story.reference is not None and (
+        story.reference[1].architecture.fingerprint == record.architecture.fingerprint
+    )
 
 
 def _reference(

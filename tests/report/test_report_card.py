@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from tracked_studies import certificate
 
 from nas.events import Counts
+from nas.outcome import TrialRecord
 from nas.quantities import share_interval
 from nas.report.card import card
 from nas.report.conclusion import concluded
@@ -114,7 +115,8 @@ def test_the_interval_of_a_share_is_wilsons(right: int, images: int) -> None:
     assert share_interval(right / images, images) == pytest.approx(tuple(expected), abs=1e-6)
 
 
-def test_a_published_network_among_the_candidates_is_drawn_as_one(path: Path) -> None:
+def with_a_published_network(path: Path) -> tuple[Story, TrialRecord]:
+    """The study as if one of its candidates were a network of the papers."""
     story = read_story(path)
     size = story.records[0].architecture.input
     network = published("shufflenet_v2_x0_5", input=size, classes=10)
@@ -122,8 +124,22 @@ def test_a_published_network_among_the_candidates_is_drawn_as_one(path: Path) ->
     assert one.outcome is not None
     known = replace(one, architecture=network, outcome=replace(one.outcome, architecture=network))
     records = tuple(known if r is one else r for r in story.records)
-    drawn = accuracy_latency(replace(story, records=records)).series
+    return replace(story, records=records), known
+
+
+def test_a_published_network_among_the_candidates_is_drawn_as_one(path: Path) -> None:
+    story, known = with_a_published_network(path)
+    drawn = accuracy_latency(story).series
     (papers,) = [series for series in drawn if series.name == "published networks"]
-    assert papers.numbers == [one.number]
+    assert papers.numbers == [known.number]
     assert "shufflenet_v2_x0_5 as published" in papers.words[0]
-    assert sum(one.number in series.numbers for series in drawn) == 1
+    assert sum(known.number in series.numbers for series in drawn) == 1
+
+
+def test_a_study_that_began_with_its_reference_has_one_point_for_it(path: Path) -> None:
+    story, known = with_a_published_network(path)
+    assert known.outcome is not None
+    reference = (story.settings.objective.reference, known.outcome)
+    drawn = accuracy_latency(replace(story, reference=reference)).series
+    (series,) = [series for series in drawn if series.role == "reference"]
+    assert (series.name, series.numbers) == ("shufflenet_v2_x0_5", [known.number])
