@@ -24,7 +24,7 @@ TRAINING = {"workflowType": "machine_learning"}
 EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 """The experiment tag by which the UI shows what belongs to training and not to language models."""
 
-ALWAYS_SHOWN = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 130}
+ALWAYS_SHOWN = {"attributes.`Run Name`": 330, "runDateAndNestInfo": 150}
 """The name and the time of creation, which come first in any view, with their widths in pixels."""
 
 COLUMNS = {
@@ -79,7 +79,8 @@ def saved_address(url: str, experiment: str, parent: str) -> str:
 
 def artifact_address(experiment: str, run: str, name: str) -> str:
     """A file of the study's report in the UI, from the root of the server."""
-    return f"/#/experiments/{experiment}/runs/{run}/artifacts/{REPORT}/{name}"
+    asked = urllib.parse.urlencode(TRAINING)
+    return f"{_runs('', experiment)}/{run}/artifacts/{REPORT}/{name}?{asked}"
 
 
 def tag(study: str, parent: str, *, created: float) -> tuple[str, str]:

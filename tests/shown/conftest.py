@@ -19,6 +19,7 @@ CHEAP = (
     "data=digits",
     f"study.trials={CANDIDATES}",
     "training.epochs=1",
+    "evaluation.seeds=1",
     "space.widths=[12,16,24]",
     "space.depths=[1]",
     "space.kernel_sizes=[3]",

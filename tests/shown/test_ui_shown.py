@@ -129,19 +129,21 @@ def test_the_list_turns_round_when_the_accuracy_is_pressed(
     shown(browser, sorted(reached(kept)))
 
 
-def test_all_trials_are_filtered_to_the_feasible_ones_in_the_search_box(
+def test_all_trials_are_filtered_to_the_feasible_ones_in_the_search_box_and_stay_sorted(
     browser: Browser, server: Server, story: Story
 ) -> None:
     _, experiment, parent = parts(server)
+    kept = feasible(story)
     trials = [r for r in story.records if r.outcome]
-    assert len(feasible(story)) < len(trials)
+    assert len(kept) < len(trials)
     address = view.plain_address(server.url, experiment, parent)
     open_list(browser, address, number=min(PAGE, len(trials)))
     box = browser.driver.find_element(By.CSS_SELECTOR, SEARCH)
     box.send_keys(Keys.CONTROL, "a")
     box.send_keys(view.query(parent, feasible=True))
     box.send_keys(Keys.ENTER)
-    matching(browser, len(feasible(story)))
+    matching(browser, len(kept))
+    shown(browser, sorted(reached(kept), reverse=True))
 
 
 def test_two_hundred_candidates_are_one_sorted_list_without_unfolding(
