@@ -1,12 +1,15 @@
 """What the MLflow UI costs on a study of a thousand candidates.
 
     python benchmarks/ui.py [--candidates 1000] > benchmarks/results/ui.md
+    python benchmarks/ui.py --memory > benchmarks/results/ui_memory.md   # on a busy machine, too
 
 The study is made from seeds, without training, and mirrored; then `nas ui` is started on it. Told
-are the time until the server answers, its processes and memory, how long its two lists take to
-answer (the first hundred of the feasible candidates, and of all, by accuracy), and, where Chromium
-is installed, how long the page takes from its address to its rows. Ends with 1 where a figure is
-over its bound.
+are the time until it prints its address, how long its two lists take to answer (the first hundred
+of the feasible candidates, and of all, by accuracy), where Chromium is installed, how long the page
+takes from its address to its rows, and after all that the processes and their memory. Memory is
+the sum of what is resident of `nas ui` and of every process it started: no less than they take, as
+pages that they share count in each. The second sum (PSS) divides such a page among all processes
+of the machine that have it. Ends with 1 where a figure is over its bound.
 """
 
 from __future__ import annotations
@@ -16,11 +19,15 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,7 +40,7 @@ sys.path[:0] = [str(ROOT / "tests")]
 from tracked_studies import outcome, record, study_info  # noqa: E402
 
 from nas.outcome import TrialRecord  # noqa: E402
-from nas.tracking import Server, serve, view  # noqa: E402
+from nas.tracking import view  # noqa: E402
 from nas.tracking.track import track  # noqa: E402
 
 PAGE = 100
@@ -41,9 +48,10 @@ PAGE = 100
 
 REPEATS, PAGES = 7, 3
 BOUNDS = {
-    "start of the server, s": 15.0,
+    "start, s": 15.0,
     "processes": 2,
     "memory, MB": 400.0,
+    "memory, MB, shared pages divided": 400.0,
     "list of the feasible ones, s": 3.0,
     "list of all, s": 3.0,
     "page with the list, s": 3.0,
@@ -99,10 +107,20 @@ def drawn(address: str) -> float:
     return statistics.median(seconds)
 
 
-def family(server: Server) -> list[psutil.Process]:
-    assert server._process is not None
-    top = psutil.Process(server._process.pid)
-    return [top, *top.children(recursive=True)]
+@contextmanager
+def shown(runs: Path, name: str) -> Iterator[tuple[psutil.Process, str]]:
+    """`nas ui` as it is typed, with the address that it prints; it ends afterwards."""
+    command = [sys.executable, "-m", "nas.cli", "ui", name, f"study.folder={runs}"]
+    options = ["--port", "5490", "--json", "--no-browser"]
+    process = psutil.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    try:
+        told = ""
+        while not told.endswith("}\n"):
+            told += process.stdout.readline()
+        yield process, json.loads(told)["address"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
 
 
 def measured(number: int) -> dict[str, float]:
@@ -112,32 +130,40 @@ def measured(number: int) -> dict[str, float]:
         done = track(info, study(number), runs=Path(folder), reason="finished")
         found = {"mirroring the study, s": time.perf_counter() - began}
         began = time.perf_counter()
-        with serve(Path(folder), study=info.name, port=5490) as server:
-            found["start of the server, s"] = time.perf_counter() - began
+        with shown(Path(folder), info.name) as (process, address):
+            found["start, s"] = time.perf_counter() - began
+            url = address.partition("/#")[0]
             for name, feasible in (("feasible ones", True), ("all", False)):
                 query = view.query(done.run, feasible=feasible)
                 found[f"list of {'the ' if feasible else ''}{name}, s"] = statistics.median(
-                    answered(server.url, done.experiment, query) for _ in range(REPEATS)
+                    answered(url, done.experiment, query) for _ in range(REPEATS)
                 )
             if shutil.which("chromium") and shutil.which("chromedriver"):
-                found["page with the list, s"] = drawn(server.address(info.name))
-            members = family(server)
+                found["page with the list, s"] = drawn(address)
+            members = [one.memory_full_info() for one in (process, *process.children(True))]
             found["processes"] = len(members)
-            # What the processes share with one another counts once.
-            found["memory, MB"] = sum(m.memory_full_info().pss for m in members) / 1e6
+            found["memory, MB"] = sum(one.rss for one in members) / 1e6
+            found["memory, MB, shared pages divided"] = sum(one.pss for one in members) / 1e6
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=int, default=1000)
-    number = parser.parse_args().candidates
+    parser.add_argument("--memory", action="store_true", help="tell no times, only what it takes")
+    arguments = parser.parse_args()
+    number = arguments.candidates
     load = os.getloadavg()[0]
     found = measured(number)
     print("# The MLflow UI on a large study\n")
-    print(f"`python benchmarks/ui.py --candidates {number}`; {machine()}; MLflow", end=" ")
-    print(f"{version('mlflow')}; load average at the start {load:.1f}; n = 1 start, medians of")
-    print(f"{REPEATS} answers and of {PAGES} pages.\n")
+    asked = f"{' --memory' if arguments.memory else ''} --candidates {number}"
+    print(f"`python benchmarks/ui.py{asked}`; {machine()}; MLflow {version('mlflow')};", end=" ")
+    print(f"load average at the start {load:.1f}; n = 1 start", end="")
+    if arguments.memory:
+        found = {name: value for name, value in found.items() if not name.endswith(", s")}
+        print(".\n")
+    else:
+        print(f", medians of\n{REPEATS} answers and of {PAGES} pages.\n")
     print(f"| {number} candidates | measured | at most |\n|---|---|---|")
     for name, value in found.items():
         print(f"| {name} | {value:.3g} | {f'{BOUNDS[name]:g}' if name in BOUNDS else ''} |")

@@ -157,7 +157,7 @@ def serve(
 ) -> Server:
     """The MLflow UI on the store of a folder of runs, or on another store.
 
-    A server is started (two processes, this machine only, the next free port if the port is in
+    A server is started (one process, this machine only, the next free port if the port is in
     use) and ends with the caller; for the URI of a server that runs already nothing is started.
 
     Raises:
@@ -220,18 +220,11 @@ def _start(uri: str, runs: Path, port: int) -> tuple[subprocess.Popen[bytes], IO
     artifacts = (runs.absolute() / store.ARTIFACTS).as_uri()
     command = [sys.executable, "-P", "-m", "nas.tracking.server_process"]
     command += [HOST, str(port), uri, artifacts]
-    environment = {
-        **os.environ,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_LOGGING_LEVEL": "ERROR",
-    }
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment,
         start_new_session=True,
     )
     return process, log

@@ -20,6 +20,12 @@ from importlib.metadata import version
 from nas.tracking import view
 
 GRACE_SECONDS = 3.0
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+"""No errand of its own, and not the eight processes that run jobs for language models."""
 
 
 def _end_with_parent() -> None:
@@ -57,6 +63,7 @@ def _serve_by_command(host: str, port: str, store: str, artifacts: str) -> None:
 def main() -> None:
     """Serve until the parent ends or a signal comes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ |= QUIET
     serve = _serve_here if view.is_tried(version("mlflow")) else _serve_by_command
     serve(*sys.argv[1:])
 

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tracked_studies import NAME, client, parent_run, records, study_info
 
 from nas.errors import TrackingError
 from nas.tracking import Server, serve, track
+from nas.tracking.server import _answers
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +70,42 @@ def test_an_unknown_study_is_refused_with_the_nearest_names(shown):
 
 
 @pytest.mark.slow
-def test_the_server_is_two_processes_of_this_machine_only(shown):
+def test_the_server_is_one_process_of_this_machine_only(shown):
     _, server = shown
     processes = family(server)
-    assert len(processes) == 2
-    assert sum(p.memory_full_info().pss for p in processes) < 400 * 2**20
+    assert len(processes) == 1
+    # With `nas ui` beside it two processes and less than 400 MB (benchmarks/ui.py).
+    assert processes[0].memory_info().rss < 350e6
     port = int(server.url.rpartition(":")[2])
     listening = [c for p in processes for c in p.net_connections() if c.status == "LISTEN"]
     assert {(c.laddr.ip, c.laddr.port) for c in listening} == {("127.0.0.1", port)}
+
+
+@pytest.mark.slow
+def test_a_version_of_mlflow_that_was_not_tried_is_served_by_its_own_command(shown):
+    runs, server = shown
+    script = (
+        "import sys; from nas.tracking import server_process, view; view.TRIED = ();"
+        "server_process.main()"
+    )
+    where = ["127.0.0.1", "5650", f"sqlite:///{runs}/mlflow.db", str(runs / "mlartifacts")]
+    untried = subprocess.Popen(
+        [sys.executable, "-c", script, *where], stdin=subprocess.PIPE, start_new_session=True
+    )
+    with Server("http://127.0.0.1:5650", process=untried) as other:
+        assert _answers(other, untried)
+        assert other.address(NAME).partition("/#")[2] == server.address(NAME).partition("/#")[2]
+        assert len(family(other)) == 2
+
+
+@pytest.mark.slow
+def test_a_page_of_another_site_is_refused(shown):
+    _, server = shown
+    asked = urllib.request.Request(
+        f"{server.url}/api/2.0/mlflow/experiments/search", headers={"Host": "evil.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(asked, timeout=30)
 
 
 @pytest.mark.slow
