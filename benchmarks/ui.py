@@ -116,7 +116,9 @@ def shown(runs: Path, name: str) -> Iterator[tuple[psutil.Process, str]]:
     try:
         told = ""
         while not told.endswith("}\n"):
-            told += process.stdout.readline()
+            line = process.stdout.readline()
+            assert line, "nas ui ended without an address"
+            told += line
         yield process, json.loads(told)["address"]
     finally:
         process.send_signal(signal.SIGINT)
