@@ -19,7 +19,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -121,7 +120,7 @@ def shown(runs: Path, name: str) -> Iterator[tuple[psutil.Process, str]]:
             told += line
         yield process, json.loads(told)["address"]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait()
 
 
