@@ -16,14 +16,18 @@ def shift(images: torch.Tensor, pixels: int, *, generator: torch.Generator) -> t
     """
     if pixels == 0:
         return images
-    count, _, height, width = images.shape
-    padded = functional.pad(images, (pixels,) * 4)
-    # Every crop of every image as a view, from which one is taken per image.
-    crops = padded.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+    count, channels, height, width = images.shape
+    padded = functional.pad(images, (pixels,) * 4).contiguous()
+    image, plane, row, _ = padded.stride()
+    # A crop is a stretch of the padded memory, of which the ends of rows are then left out: to copy
+    # stretches takes a twentieth of the time of copying rows.
+    stretch = (channels - 1) * plane + (height - 1) * row + width
     down, right = torch.randint(
         2 * pixels + 1, (2, count), generator=generator, device=images.device
     )
-    return crops[torch.arange(count, device=images.device), down, right]
+    starts = torch.arange(count, device=images.device) * image + down * row + right
+    taken = padded.flatten().unfold(0, stretch, 1).index_select(0, starts)
+    return taken.as_strided(images.shape, (stretch, plane, row, 1))
 
 
 def flip(images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
@@ -32,8 +36,10 @@ def flip(images: torch.Tensor, *, generator: torch.Generator) -> torch.Tensor:
     Shape:
         (N, C, H, W), of any dtype, to the same.
     """
-    mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    count = len(images)
+    mirrored = torch.rand(count, generator=generator, device=images.device) < 0.5
+    both = torch.cat([images, images.flip(3)])
+    return both.index_select(0, torch.arange(count, device=images.device) + count * mirrored)
 
 
 def crop(images: torch.Tensor, least: float, *, generator: torch.Generator) -> torch.Tensor:
