@@ -80,7 +80,7 @@ def finalists(
     shown = [(entry.role, tested.finalist(entry)) for entry in entries]
     winners = [one for role, one in shown if role == "winner"]
     if parts.objective.name == "constrained":
-        winners = _ranked(winners, noise=noise)
+        winners = ranked(winners, noise=noise)
     known = next((one for role, one in shown if role == "reference"), None)
     result = SearchResult(
         study=storage.name,
@@ -99,7 +99,7 @@ def finalists(
         metric=parts.settings.objective.metric,
         by_costs=tuple(one for role, one in shown if role == "by_costs"),
         difference=tested.difference(winners[0], known) if winners and known else None,
-        warnings=_warnings([*winners, *([known] if known else [])]),
+        warnings=warnings_of([*winners, *([known] if known else [])]),
     )
     _write(storage, result)
     return result
@@ -143,7 +143,7 @@ def _jobs(entry: Entry, checkpoints: Path) -> list[Job]:
     return [*missing, *(Job(architecture, seed) for seed in range(1, entry.seeds))]
 
 
-def _ranked(winners: list[Finalist], *, noise: float) -> list[Finalist]:
+def ranked(winners: list[Finalist], *, noise: float) -> list[Finalist]:
     """The best first, by the mean of the seeds; of equal ones within the noise the fastest."""
     if len({len(one.seeds) for one in winners}) != 1:
         return winners  # a mean of three against a single lucky training would not be fair
@@ -158,7 +158,7 @@ def _ranked(winners: list[Finalist], *, noise: float) -> list[Finalist]:
     return [by_trial[number] for number, _ in rank(means, noise=noise)]
 
 
-def _warnings(networks: Sequence[Finalist]) -> tuple[str, ...]:
+def warnings_of(networks: Sequence[Finalist]) -> tuple[str, ...]:
     """What to know before these are trusted."""
     known = [
         (one.name, one.validation, one.test_accuracy)

@@ -8,6 +8,7 @@ import pytest
 
 import nas
 from nas.errors import InputError, SettingsError, StudyError
+from nas.export.source import find
 from nas.report.story import read_story
 from nas.session import resume
 from nas.status import status
@@ -56,6 +57,10 @@ def test_a_search_from_python_returns_what_its_study_holds(
     assert found.difference.low <= found.difference.mean <= found.difference.high
     assert [one.name.partition(":")[0] for one in found.by_costs] == ["most FLOPs", "slowest"]
     assert all(one.test_accuracy is not None for one in found.by_costs)
+    # What is exported knows what was certified.
+    certificate = find("one", folder=tmp_path / "runs").certificate
+    assert certificate is not None
+    assert certificate == found.winners[0].certificate
     (stood,) = status(tmp_path / "runs")
     assert stood.state == "finished"
     assert stood.counts == found.counts

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from nas.export.folder import Manifest
-from nas.outcome import Latency
+from nas.outcome import Certificate, Latency
 
 SAYS = {
     "model.onnx": "ONNX for one image, constant shapes only: the one to deploy",
@@ -115,8 +115,9 @@ def _accuracy(found: Manifest) -> str:
 
 
 def _latency(found: Manifest) -> str:
+    certified = f"\n\n{_certified(found.certificate, found)}" if found.certificate else ""
     if not found.latencies:
-        return "Not measured (`--no-latency`)."
+        return f"The files were not measured (`--no-latency`).{certified}"
     rows = "\n".join(
         f"| `{name}` | {one.target} | {_milliseconds(one)} | {one.ratio:.3f} | "
         f"{found.differences[name]:.1e} |"
@@ -126,7 +127,24 @@ def _latency(found: Manifest) -> str:
         f"Of one call with one image, with a 95 % interval meant for another run; the ratio is to "
         f"{found.reference} for the same images, measured right beside it. The last column is the "
         "largest difference of an output from torch's.\n\n"
-        "| file | target | ms | ratio | difference |\n|---|---|---|---|---|\n" + rows
+        "| file | target | ms | ratio | difference |\n|---|---|---|---|---|\n" + rows + certified
+    )
+
+
+def _certified(one: Certificate, found: Manifest) -> str:
+    """What the study found at its end, before anything was exported."""
+    load = (
+        f" After {one.sustained_seconds:g} s of load a call took {one.sustained_ms:.3g} ms."
+        if one.sustained_seconds
+        else ""
+    )
+    verdict = f" Its limit: {one.verdict}." if one.verdict else ""
+    return (
+        f"Certified at the end of the study {found.study}, in fresh processes on "
+        f"`{one.latency.target}`: {_milliseconds(one.latency)} ms, {one.latency.ratio:.3f} of "
+        f"{found.reference}. Of single calls half took up to {one.p50_ms:.3g} ms, 95 % "
+        f"{one.p95_ms:.3g}, 99 % {one.p99_ms:.3g}, the first in a fresh process {one.cold_ms:.3g}."
+        f"{load}{verdict}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.architecture import Architecture
 from nas.errors import ArchitectureError, ExportError, SettingsError
 from nas.export.own_files import placed
-from nas.outcome import Latency
+from nas.outcome import Certificate, Latency
 from nas.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Manifest:
     `differences` are those of each file from eager torch, `latencies` of each file that a runtime
     loads, measured on `target` beside the published network `reference`; `files` holds the SHA-256
     of each file; `seed_tests` what each seed's training had on the test images by `metric`, where
-    there was more than this one. Accuracies are shares; the interval of the test accuracy is
-    Wilson's, 95 %.
+    there was more than this one; `certificate` what its study certified of the network. Accuracies
+    are shares; the interval of the test accuracy is Wilson's, 95 %.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Manifest:
     study: str = ""
     trial: int | None = None
     metric: str = "accuracy"
+    certificate: Certificate | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -102,6 +103,7 @@ class Manifest:
             "data": asdict(self.data),
             "preprocess": asdict(self.preprocess),
             "latencies": {name: one.to_json() for name, one in self.latencies.items()},
+            "certificate": self.certificate and self.certificate.to_json(),
         }
 
     @classmethod
@@ -112,6 +114,8 @@ class Manifest:
         found["data"] = DataSettings(**value["data"])
         found["preprocess"] = Preprocess.from_json(value["preprocess"])
         found["latencies"] = {n: Latency.from_json(v) for n, v in value["latencies"].items()}
+        certificate = value.get("certificate")
+        found["certificate"] = certificate and Certificate.from_json(certificate)
         return cls(**found)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from nas.architecture import Architecture
 from nas.errors import StudyError
 from nas.names import resolve
-from nas.outcome import Evaluation
+from nas.outcome import Certificate, Evaluation
 from nas.result import ENDED
 from nas.settings import Settings
 from nas.settings.compose import compose, override
+from nas.study.folder import is_study
 from nas.study.storage import StudyStorage
 from nas.trained import (
     FOLDER,
@@ -32,7 +33,8 @@ class Source:
     """A network with weights: where they lie, and how they were come by.
 
     `settings` name the images and the target; `study` and `trial` say where it was found;
-    `seed_tests` what other seeds of the same training had on the test images, this one's first.
+    `seed_tests` what other seeds of the same training had on the test images, this one's first;
+    `certificate` what fresh processes found for the network at the end of its study.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Source:
     trial: int | None = None
     data_hash: str = ""
     seed_tests: tuple[float, ...] = ()
+    certificate: Certificate | None = None
 
 
 def find(
@@ -62,6 +65,24 @@ def find(
         InputError: the word means no network, or a setting is wrong.
         StudyError: it has no trained weights.
     """
+    source = _found(word, overrides, folder, config_dir, weights)
+    if not source.study or not is_study(folder / source.study):
+        return source
+    storage = StudyStorage.open(folder / source.study)
+    try:
+        known = storage.certificates()
+    finally:
+        storage.close()
+    return replace(source, certificate=known.get(source.architecture.fingerprint))
+
+
+def _found(
+    word: str,
+    overrides: Sequence[str],
+    folder: Path,
+    config_dir: Path | None,
+    weights: Path | None,
+) -> Source:
     if weights is None and (folder / FOLDER / word / RECORD).is_file():
         return _of_training(folder / FOLDER / word, word, overrides, folder, config_dir)
     study, trial = trial_of(word, folder)

@@ -274,6 +274,7 @@ def _manifest(
         versions={name: metadata.version(name) for name in PACKAGES},
         study=source.study,
         trial=source.trial,
+        certificate=source.certificate,
     )
 
 

@@ -16,12 +16,13 @@ import nas
 from nas.architecture import Architecture, UnitSpec
 from nas.errors import DataError, ExportError, NasError, StudyError, TrackingError
 from nas.export.card import card
+from nas.export.folder import Manifest
 from nas.export.forms import DYNAMIC, FORMS, PROGRAM, STATIC, TENSORS, contents, folded
 from nas.export.source import Source, find
 from nas.export.verify import compared, verify
 from nas.export.write import export, wilson
 from nas.network import build
-from nas.outcome import Latency
+from nas.outcome import Certificate, Latency
 from nas.settings import Settings
 from nas.weights import initialise, save
 
@@ -260,6 +261,21 @@ def test_the_models_readme_tells_what_other_seeds_had(made):
     text = card(several, labels=("a", "b"))
     assert "with 3 seeds, of which this is the first, had 97.00 +- 1.00 %" in text
     assert "One training with one seed" in card(made.manifest, labels=("a", "b"))
+
+
+def test_the_models_readme_tells_what_was_certified_and_where(made):
+    certificate = Certificate(
+        name="1", latency=latency(0.5, 0.01, target="board/onnxruntime/cpu"), p50_ms=0.51,
+        p95_ms=0.6, p99_ms=0.7, cold_ms=2.5, sustained_ms=0.55, sustained_ratio=0.5,
+        verdict="kept", sustained_seconds=60,
+    )  # fmt: skip
+    found = replace(made.manifest, study="digits-mixed-001", certificate=certificate)
+    text = card(Manifest.from_json(json.loads(json.dumps(found.to_json()))), labels=("a", "b"))
+    assert "end of the study digits-mixed-001, in fresh processes on `board/onnx" in text
+    assert "0.5 (0.49-0.51) ms, 0.500 of shufflenet_v2_x0_5" in text
+    assert "95 % 0.6, 99 % 0.7, the first in a fresh process 2.5." in text
+    assert "After 60 s of load a call took 0.55 ms. Its limit: kept." in text
+    assert "ertified" not in card(made.manifest, labels=("a", "b"))
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -1,3 +1,4 @@
+import resource
 from dataclasses import replace
 
 import pytest
@@ -103,13 +104,19 @@ def test_a_checkpoint_cut_in_half_is_told(tmp_path, digits, name, keep):
         train(NETWORK, digits, SGD, seed=1, folder=tmp_path)
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_one(tmp_path, digits):
+@pytest.mark.parametrize("room", [0, 20_000])
+def test_a_full_disk_is_one_message_and_leaves_the_earlier_checkpoint(tmp_path, digits, room):
     stopped(tmp_path, digits, SGD, behind=1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    (tmp_path / "epoch-2.safetensors").mkdir()  # stands for a disk that refuses
-    with pytest.raises(StudyError, match="must be written to"):
-        train(NETWORK, digits, SGD, seed=1, folder=tmp_path)
-    (tmp_path / "epoch-2.safetensors").rmdir()
+    assert max(map(len, before.values())) > room
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a full disk does, it fails in the middle of the file.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(StudyError, match=r"must be written to .* on a disk with room"):
+            train(NETWORK, digits, SGD, seed=1, folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
