@@ -59,6 +59,24 @@ def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> N
     assert replayed(raw, of="decide", key="ratio")["half_width"] == pytest.approx(0.01, rel=0.01)
 
 
+def test_rungs_are_replayed_as_by_hand() -> None:
+    from staged import Training, replayed
+
+    accuracies = {0: 0.5, 1: 0.4, 2: 0.6}
+    known = {
+        (candidate, rung): Training(candidate, 0, rung, accuracy, None, 10.0**rung)
+        for candidate, accuracy in accuracies.items()
+        for rung in range(3)
+    }
+    # The first one climbs through all rungs of 1, 3 and 9 epochs, the worse one ends on the first,
+    # the better one climbs again.
+    found = replayed(known, [0, 1, 2])
+    assert (found.winner, found.epochs, found.seconds) == (2, 13 + 1 + 13, 111 + 1 + 111)
+    # The worst of them last, and the best first: one climbs.
+    found = replayed(known, [2, 0, 1])
+    assert (found.winner, found.epochs, found.seconds) == (2, 13 + 1 + 1, 111 + 1 + 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["latency", "papers_latency"])
 def test_a_section_that_does_not_exist_is_told_and_the_others_are_listed(script: str) -> None:
