@@ -23,7 +23,7 @@ from nas.export.verify import compared, verify
 from nas.export.write import export, wilson
 from nas.network import build
 from nas.outcome import Certificate, Latency
-from nas.settings import Settings
+from nas.settings import DataSettings, Settings
 from nas.weights import initialise, save
 
 OWN_SPACE = Path(__file__).parents[2] / "docs" / "own_space.md"
@@ -186,6 +186,29 @@ def test_accuracy_is_that_of_the_file_on_the_images_named(copied, tmp_path):
     assert "of other images" in checks["accuracy"].told
     with pytest.raises(DataError):
         list(verify(copied, data=tmp_path / "nothing.npz"))
+
+
+def test_accuracy_agrees_on_the_same_images_at_another_place(tmp_path):
+    from nas.data import load
+
+    digits = load(Settings().data).test
+    here, there = tmp_path / "here.npz", tmp_path / "there.npz"
+    np.savez(here, images=digits.images[:, 0].numpy(), labels=digits.labels.numpy())
+    settings = replace(Settings(), data=DataSettings(name="arrays", path=str(here)))
+    source = replace(source_of(weights_file(tmp_path)), settings=settings)
+    made = export(source, tmp_path / "out", latency=False)
+    here.rename(there)
+    checks = {check.what: check for check in verify(made.folder, data=there, latency=False)}
+    assert checks["accuracy"].agrees is True
+
+
+def test_accuracy_without_images_is_not_compared_and_says_how_to_name_them(copied):
+    manifest = json.loads((copied / "model.json").read_text())
+    manifest["data"].update(name="arrays", path="gone.npz")
+    (copied / "model.json").write_text(json.dumps(manifest))
+    checks = {check.what: check for check in verify(copied)}
+    assert checks["accuracy"].agrees is None
+    assert "--data PATH names the images" in checks["accuracy"].told
 
 
 def test_a_form_that_gives_other_outputs_fails_the_export_and_leaves_nothing(tmp_path):
