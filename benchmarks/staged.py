@@ -1,6 +1,6 @@
 """Rungs against full training on Fashion-MNIST: how much is saved, and is the winner as good?
 
-    python benchmarks/staged.py RESULTS.jsonl [--seconds 500]    # again and again, until all is there
+    python benchmarks/staged.py RESULTS.jsonl [--seconds 500]    # again and again, until it is done
     cd benchmarks/results && python ../staged.py staged.jsonl --table > staged.md
 
 Sixty random candidates of the mixed space are trained on every rung and on the whole budget, each
