@@ -68,8 +68,9 @@ class EvaluationSettings:
     """Where accuracy comes from: one training, trainings in rungs, or a table at `path`.
 
     `fractions` are the shares of `training.epochs` that the rungs have, each a complete training of
-    its own; the best `promoted` of a rung so far climb to the next. At the end the winner and the
-    reference network (`seeded=all`: the runners-up too) are trained with `seeds` seeds in all.
+    its own; the best `promoted` of a rung so far climb to the next. At the end the finalists, which
+    are up to three winners and the reference network, are trained with `seeds` seeds in all
+    (`seeded=winner`: the best and the reference alone).
 
     A worker sleeps `seconds` for each answer of a table, to see what a study does with workers.
     """
@@ -80,7 +81,7 @@ class EvaluationSettings:
     promoted: float = 1 / 3
     seconds: float = 0.0
     seeds: int = 3
-    seeded: str = "winner"
+    seeded: str = "all"
 
     def __post_init__(self) -> None:
         one_of("evaluation.name", self.name, EVALUATIONS)
