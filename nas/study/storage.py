@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
+from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.architecture import Architecture
@@ -34,6 +35,9 @@ from nas.study.records import certified, record
 from nas.study.server import begin_on_server, load_from_server, url_of
 
 CERTIFICATES = "nas.certificates"
+CONSTRAINT_KEY = f"{_CONSTRAINTS_KEY}:{CONSTRAINT}"
+"""Where Optuna keeps the constraint of a trial."""
+
 DRIVER = "nas.driver"
 """Which driver a running trial is examined by."""
 
@@ -213,13 +217,14 @@ class StudyStorage:
         self, number: int, state: TrialState, values: Sequence[float] | None, violation: float
     ) -> TrialRecord:
         """Tell Optuna; returns the trial, finished."""
+        storage, trial_id = self._study._storage, self._trial_id(number)
         with self.said():
-            trial_id = self._trial_id(number)
-            trial = optuna.trial.Trial(self._study, trial_id)
-            if state == TrialState.COMPLETE and not trial.constraints:
-                trial.set_constraint(CONSTRAINT, violation)
-            self._study.tell(number, values, state=state)
-            return record(self._study._storage.get_trial(trial_id))
+            # What `Study.tell` does, without its reading the trial five times over: a third of all
+            # that a study costs beside training and measuring.
+            if state == TrialState.COMPLETE:
+                storage.set_trial_system_attr(trial_id, CONSTRAINT_KEY, violation)
+            storage.set_trial_state_values(trial_id, state, values)
+            return record(storage.get_trial(trial_id))
 
     def _trial_id(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(
