@@ -30,7 +30,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -74,7 +74,7 @@ SETTINGS = (
 EXECUTIONS = (("execution=processes", "execution.workers=2"), ("execution=serial",))
 """Of the searches with even seeds, and of those with odd ones."""
 
-PATIENCE = 400.0
+PATIENCE = 900.0
 """Seconds within which anything awaited must have come, on a machine that is shared."""
 
 
@@ -199,12 +199,14 @@ class Killing:
         elif name == "driver":
             assert self.driver is not None
             self.driver.wait()
-            wait_for(lambda: not self.others(), "processes outlive their driver")
+            self.wait_for(lambda: not self.others(), "processes outlive their driver")
             self.go_on()
 
-    def _wait(self, event: Any) -> bool:
+    def _wait(self, event: Callable[[], bool]) -> bool:
         """Wait for something; False where the driver ends before."""
-        wait_for(lambda: event() or self.ended(), "neither came what was waited for nor the end")
+        self.wait_for(
+            lambda: event() or self.ended(), "neither came what was waited for nor the end"
+        )
         return not self.ended()
 
     def _pause(self, seconds: float) -> bool:
@@ -224,7 +226,7 @@ class Killing:
     def run(self, kills: int) -> None:
         """Search, with so many kills, to the end."""
         self.start_server()
-        wait_for(self.answers, "the MLflow server does not answer")
+        self.wait_for(self.answers, "the MLflow server does not answer")
         self.go_on()
         while len(self.kills) < kills:
             if self.ended():
@@ -232,11 +234,23 @@ class Killing:
                 self.go_on()
             self.kill()
         before = self.answers()
-        wait_for(self.answers, "the MLflow server does not answer")
+        self.wait_for(self.answers, "the MLflow server does not answer")
         if self.ended() and not before:
             # What the mirror could not write any more is written by a resume.
             self.go_on()
-        wait_for(self.ended, "the search does not end")
+        self.wait_for(self.ended, "the search does not end")
+
+    def wait_for(self, event: Callable[[], bool], otherwise: str) -> None:
+        """Wait for something; that it does not come is a fault, told with what happened last."""
+        deadline = time.monotonic() + PATIENCE
+        while not event():
+            if time.monotonic() > deadline:
+                last = "\n".join(map(str, self.log()[-12:]))
+                raise AssertionError(
+                    f"{otherwise}, for {PATIENCE:.0f} s; killed: {self.kills}; processes: "
+                    f"{self.others()}; the log:\n{last}"
+                )
+            time.sleep(0.05)
 
     def close(self) -> None:
         for process in (self.driver, self.server):
@@ -244,14 +258,6 @@ class Killing:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-
-
-def wait_for(event: Any, otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not event():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{otherwise}, for {PATIENCE:.0f} s")
-        time.sleep(0.05)
 
 
 def free_port() -> int:
