@@ -6,7 +6,7 @@ import math
 import random
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from nas.examining import make_examiner
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
 from nas.result import DryRun
-from nas.running import workers_of
 from nas.settings import Settings
 from nas.space import Genes
 from nas.study.best import KEPT
 from nas.study.candidates import Examiner
 from nas.study.folder import check_folder
+from nas.workplace import workers_of
 
 DRAWS = 100
 MEASURED = 20
@@ -43,8 +43,7 @@ def dry_run(settings: Settings) -> DryRun:
     parts = compose_parts(settings)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latency-nas-")))
-        planned, workers = workers_of(parts, stop=lambda: False)
-        stack.callback(workers.close)
+        workers = stack.enter_context(closing(workers_of(parts, stop=lambda: False)))
         short = replace(parts, settings=_one_epoch(settings))
         instrument = instrument_of(parts, stack)
         examiner = make_examiner(short, instrument, workers, folder)
@@ -54,7 +53,7 @@ def dry_run(settings: Settings) -> DryRun:
     share = kept / len(draws)
     seconds = training + measuring
     proposals = settings.study.trials / max(share, 1 / 20)
-    alone = settings.study.trials * training / planned.workers
+    alone = settings.study.trials * training / workers.number
     # Measured while workers train, who pause meanwhile.
     hours = (alone + proposals * measuring) / 3600
     return DryRun(

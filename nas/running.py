@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ from nas.study.loop import StudyLoop
 from nas.study.proposals import Proposer
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
-from nas.workers import Plan, Workers, plan
+from nas.workers import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +49,7 @@ def run(
     storage: StudyStorage,
     *,
     command: str,
+    workers: Workers,
     listeners: Sequence[Listener],
     signals: StopSignals,
     began: float,
@@ -67,13 +68,11 @@ def run(
         imported = read_imported(storage.path)
         if imported and not past:
             _tell_all(told, lambda one: one.note(imported.note))
-        planned, workers = workers_of(parts, stop=signals.stop)
-        stack.callback(workers.close)
         stopped = Stopped("error", "", Counts())
         uncertified: tuple[str, ...] = ()
         try:
             stopped, uncertified = _search(
-                parts, storage, stack, planned, workers, told, signals.stop, imported
+                parts, storage, stack, workers, told, signals.stop, imported
             )
         except StoppedError:
             stopped = Stopped("signal", "stopped by a signal", _counts(storage))
@@ -88,6 +87,9 @@ def run(
         left = stopped.reason == "signal" or not storage.take(CONCLUDES)
         if left and stopped.reason != "signal":
             _tell_all(told, lambda one: one.note("another driver of this study ends it"))
+        if parts.settings.execution.name == "dask":
+            # Weights are here; a worker may not see them.
+            workers = stack.enter_context(closing(Workers(stop=signals.stop)))
         found = finalists(
             parts,
             storage,
@@ -115,7 +117,6 @@ def _search(
     parts: Parts,
     storage: StudyStorage,
     stack: ExitStack,
-    planned: Plan,
     workers: Workers,
     listeners: Sequence[Listener],
     stop: Callable[[], bool],
@@ -146,7 +147,7 @@ def _search(
     examiner = replace(examiner, idle=lambda: device.waited)
     reference = examined_reference(parts, storage, examiner, tell, stop)
     first = len(imported.genes) if imported else 0
-    stopped = _loop(parts, storage, examiner, reference, listeners, stop, planned, workers, first)
+    stopped = _loop(parts, storage, examiner, reference, listeners, stop, workers, first)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
@@ -170,7 +171,6 @@ def _loop(
     reference: Outcome | None,
     listeners: Sequence[Listener],
     stop: Callable[[], bool],
-    planned: Plan,
     workers: Workers,
     first: int,
 ) -> Stopped:
@@ -209,8 +209,8 @@ def _loop(
         finished=keeper.add,
         stop=stop,
         executor=workers,
-        workers=planned.workers,
-        ahead=planned.ahead,
+        workers=workers.number,
+        ahead=workers.ahead,
     )
     trials = settings.study.trials
     hours = settings.study.hours
@@ -237,29 +237,6 @@ def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) ->
     with ExitStack() as stack:
         for listener in reversed(listeners):
             stack.callback(say, listener)
-
-
-def workers_of(parts: Parts, *, stop: Callable[[], bool]) -> tuple[Plan, Workers]:
-    """The processes this study trains in."""
-    execution = parts.settings.execution
-    if parts.table is not None:
-        planned = plan(execution, trials=parts.settings.study.trials, trained=False)
-        return planned, Workers(planned.workers, timeout=execution.timeout, stop=stop)
-    from nas.training import gpus
-
-    training = replace(parts.settings.training, **parts.resolved)
-    visible = gpus() if training.device == "cuda" else []
-    planned = plan(
-        execution, trials=parts.settings.study.trials, threads=training.threads, gpus=len(visible)
-    )
-    workers = Workers(
-        planned.workers,
-        threads=training.threads,
-        gpus=visible,
-        timeout=execution.timeout,
-        stop=stop,
-    )
-    return planned, workers
 
 
 def _mirror(parts: Parts, storage: StudyStorage) -> MlflowMirror | None:

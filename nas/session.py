@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from nas.study.server import names_on_server
 from nas.study.signals import StopSignals
 from nas.study.storage import StudyStorage
 from nas.tracking.origin import origin
+from nas.workplace import workers_of
 
 NAMES_TRIED = 20
 """As many searches started at the same moment find a name each."""
@@ -71,13 +72,21 @@ def start(settings: Settings, *, command: str, listeners: Sequence[Listener] = (
         check_reach(parts)
         space = settings.space.name if settings.space.source is None else parts.space.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{parts.facts.name}-{space}").strip("-.")
-        storage = _created(parts, name, stem or "study", command=command, source=source)
-        stored = connected(read(storage.path / "settings.yaml"), settings)
-        parts = replace(parts, settings=stored)
-        with _driving(storage):
-            return run(
-                parts, storage, command=command, listeners=listeners, signals=signals, began=began
-            )
+        # What cannot be had is told before there is a study.
+        with closing(workers_of(parts, stop=signals.stop)) as workers:
+            storage = _created(parts, name, stem or "study", command=command, source=source)
+            stored = connected(read(storage.path / "settings.yaml"), settings)
+            parts = replace(parts, settings=stored)
+            with _driving(storage):
+                return run(
+                    parts,
+                    storage,
+                    command=command,
+                    workers=workers,
+                    listeners=listeners,
+                    signals=signals,
+                    began=began,
+                )
 
 
 def _created(
@@ -171,9 +180,16 @@ def resume(
     with StopSignals() as signals, _driving(opened) as storage:
         check_versions(storage)
         parts = _resumed(storage, overrides, folder=str(folder))
-        return run(
-            parts, storage, command=command, listeners=listeners, signals=signals, began=began
-        )
+        with closing(workers_of(parts, stop=signals.stop)) as workers:
+            return run(
+                parts,
+                storage,
+                command=command,
+                workers=workers,
+                listeners=listeners,
+                signals=signals,
+                began=began,
+            )
 
 
 def _opened(path: Path, server: object) -> StudyStorage:

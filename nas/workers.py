@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from queue import LifoQueue
 from typing import Any
 
+from nas.cluster import Cluster
 from nas.execution import StoppedError, WorkerProcess
 from nas.settings import ExecutionSettings
 
@@ -66,25 +67,32 @@ def _fitting(trials: int, *, threads: int, gpus: int) -> int:
 class Workers(ThreadPoolExecutor):
     """So many training processes, each with its own threads and, of `gpus`, its own GPU.
 
-    Several may share a GPU. `stop` asks whether the study is to stop; it is asked ten times a
-    second by every thread that waits.
+    Several may share a GPU. `ahead` is how many candidates are got ready meanwhile. With a
+    `cluster` they are its workers', and it is closed with these. `stop` asks whether the study is
+    to stop; it is asked ten times a second by every thread that waits.
     """
 
     def __init__(
         self,
         number: int = 1,
         *,
+        ahead: int = 0,
         threads: int = 1,
         gpus: Sequence[str] = (),
         timeout: float | None = None,
         stop: Callable[[], bool] = lambda: False,
+        cluster: Cluster | None = None,
     ) -> None:
         super().__init__(max_workers=number, thread_name_prefix="nas-worker")
         self.number = number
+        self.ahead = ahead
         self._stop = stop
         self._closed = False
-        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
+        self._idle: LifoQueue[WorkerProcess | Cluster] = LifoQueue()
         for index in reversed(range(number)):
+            if cluster:
+                self._idle.put(cluster)
+                continue
             variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
             if gpus:
                 variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]

@@ -37,7 +37,14 @@ LAYERS = (
     ),
     ("nas.costs", "nas.data", "search_spaces", "nas.weights"),
     ("nas.latency", "nas.training"),
-    ("nas.evaluation", "nas.samplers", "nas.execution", "nas.workers", "nas.guideline_networks"),
+    (
+        "nas.evaluation",
+        "nas.samplers",
+        "nas.execution",
+        "nas.cluster",
+        "nas.workers",
+        "nas.guideline_networks",
+    ),
     ("nas.study", "nas.testing", "nas.unit_contract"),
     (
         "nas.status",
@@ -57,6 +64,7 @@ LAYERS = (
         "nas.screening",
         "nas.certification",
         "nas.reach",
+        "nas.workplace",
     ),
     ("nas.seeds", "nas.reference"),
     (
@@ -85,6 +93,7 @@ ONLY_IN = {
     "optuna": ("nas.samplers", "nas.study"),
     "mlflow": ("nas.tracking",),
     "thop": ("nas.costs",),
+    "distributed": ("nas.cluster",),
     "datasets": ("nas.data",),
     "hydra": ("nas.settings",),
     "omegaconf": ("nas.settings",),

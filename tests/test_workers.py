@@ -12,6 +12,7 @@ import pytest
 
 from nas.errors import SettingsError
 from nas.execution import HungError, StoppedError
+from nas.session import search
 from nas.settings import ExecutionSettings
 from nas.workers import Plan, Workers, plan
 
@@ -165,3 +166,10 @@ def test_memory_bounds_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_that_cannot_be_is_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         ExecutionSettings(**values)  # type: ignore[arg-type]
+
+
+def test_fewer_gpus_than_asked_for_are_told_before_there_is_a_study(tmp_path: Path) -> None:
+    message = r"execution\.gpus: .*; got 2, while training\.device=cpu has 0; .*; allowed: null"
+    with pytest.raises(SettingsError, match=message):
+        search("execution.gpus=2", "training.device=cpu", f"study.folder={tmp_path / 'runs'}")
+    assert not (tmp_path / "runs").exists()

@@ -10,7 +10,7 @@ from nas.settings.checks import at_least, fail, one_of
 
 POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://[^/]*/[^/?]+")
 
-EXECUTIONS = ("auto", "serial", "processes")
+EXECUTIONS = ("auto", "serial", "processes", "dask")
 SAMPLERS = ("hamming_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "mutation", "random")
 
 
@@ -88,22 +88,26 @@ class TrackingSettings:
 
 @dataclass(frozen=True)
 class ExecutionSettings:
-    """Where candidates are trained: one at a time, or by several processes of this machine.
+    """Where candidates are trained: one at a time, by processes of this machine, or by a cluster.
 
     `auto` is `processes` with a worker per core (per GPU), as many as memory holds, and `serial`
-    on one core. `workers` null counts them so. `timeout` is how many seconds a training may take to
-    end an epoch; one that hangs, like one whose process was killed, is taken up behind its last
-    epoch, `retries` times.
+    on one core. `workers` null counts them so. `gpus` is how many GPUs there must be (null: as many
+    as there are). `scheduler` is the address of the one of `dask`; null starts workers here.
+    `timeout` is how many seconds a training may take to end an epoch; one that hangs, like one
+    whose process was killed, is taken up behind its last epoch, `retries` times.
     """
 
     name: str = "auto"
     workers: int | None = None
+    gpus: int | None = None
     retries: int = 1
     timeout: float | None = None
+    scheduler: str | None = None
 
     def __post_init__(self) -> None:
         one_of("execution.name", self.name, EXECUTIONS)
         at_least("execution.workers", self.workers, 1)
+        at_least("execution.gpus", self.gpus, 1)
         at_least("execution.retries", self.retries, 0)
         at_least("execution.timeout", self.timeout, 0, above=True)
         if self.name == "serial" and self.workers not in (None, 1):
@@ -112,4 +116,11 @@ class ExecutionSettings:
                 "execution=serial has one worker",
                 self.workers,
                 f"1, or execution=processes execution.workers={self.workers}",
+            )
+        if self.scheduler is not None and self.name != "dask":
+            raise fail(
+                "execution.scheduler",
+                "is that of execution=dask",
+                self.scheduler,
+                f"null, or execution=dask execution.scheduler={self.scheduler}",
             )

@@ -1,0 +1,283 @@
+"""Workers of a Dask cluster: places at which a task runs as in a process of this machine.
+
+A worker hands a task to a child process of its own: that may crash or hang without taking the
+worker along, and ends when nobody waits for it any more. What the task reports comes back as events
+of the scheduler, in order and before its result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from functools import partial
+from importlib.metadata import version
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from nas.errors import SettingsError, StudyError
+from nas.execution import POLL_SECONDS, CrashError, StoppedError, WorkerProcess
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+CONNECT_SECONDS = 10.0
+WORKERS_SECONDS = 60.0
+"""So long a scheduler that has no worker yet is given to get one."""
+
+GPU = "GPU"
+"""The resource of a worker that has a GPU: `dask worker --resources GPU=1`."""
+
+
+def facts() -> dict[str, str]:
+    """What a worker and the driver must have in common."""
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"latency-nas": version("latency-nas"), "Python": python}
+
+
+def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> None:
+    """Raise unless all workers, by address, have the driver's facts.
+
+    Raises:
+        SettingsError: one has not, or cannot even say.
+    """
+    here = facts()
+    for address, there in found.items():
+        if isinstance(there, BaseException):
+            raise _unfit(address, f"one that cannot run it ({type(there).__name__}: {there})")
+        for what, number in here.items():
+            if there.get(what) != number:
+                raise _unfit(address, f"{what} {there.get(what)}, here {number}")
+
+
+def _unfit(address: str, got: str) -> SettingsError:
+    return SettingsError(
+        f"execution.scheduler: every worker must run the driver's latency-nas and Python; got "
+        f"{got} on {address}; nothing was begun; allowed: the same installation on all machines"
+    )
+
+
+class Cluster:
+    """A Dask cluster: the one of a `scheduler`, or `number` workers of this machine.
+
+    Each place there has `threads` threads; with `gpus` a GPU: of this machine's workers one of
+    these, of a scheduler's the one that its worker sees.
+    """
+
+    def __init__(
+        self,
+        scheduler: str | None = None,
+        *,
+        number: int = 1,
+        threads: int = 1,
+        gpus: tuple[str, ...] = (),
+        timeout: float | None = None,
+    ) -> None:
+        self._stack = contextlib.ExitStack()
+        self._topic = f"nas-{uuid4().hex}"
+        self._queues: dict[str, SimpleQueue[tuple[str, Any]]] = {}
+        self._resources = {GPU: 1} if gpus else {}
+        variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self._work = partial(_work, topic=self._topic, variables=variables, timeout=timeout)
+        with contextlib.ExitStack() as failing:
+            failing.callback(self._stack.close)
+            self.client = self._connected(scheduler, number, gpus)
+            self.number = self._places()
+            failing.pop_all()
+        self.client.subscribe_topic(self._topic, self._take)
+
+    def _connected(self, scheduler: str | None, number: int, gpus: tuple[str, ...]) -> Client:
+        try:
+            from distributed import Client, LocalCluster
+        except ImportError as error:
+            raise SettingsError(
+                f"execution: execution=dask needs the extra dask; got {error}; allowed: pip "
+                "install -c constraints.txt -e '.[dask]', or execution=processes"
+            ) from error
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        awaited = 1
+        if scheduler is None:
+            awaited = number
+            own = LocalCluster(
+                n_workers=0, processes=False, protocol="tcp", host="127.0.0.1",
+                dashboard_address=None,
+            )  # fmt: skip
+            scheduler = str(self._stack.enter_context(own).scheduler_address)
+            self._start(scheduler, number, gpus)
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+            self._stack.callback(client.close)
+            client.wait_for_workers(awaited, timeout=WORKERS_SECONDS)
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                "execution.scheduler: must be the address of a Dask scheduler that answers and has "
+                f"a worker; got {scheduler!r} ({str(error).strip()[:200]}); nothing was begun; "
+                "allowed: tcp://HOST:8786, or null for workers of this machine"
+            ) from error
+        check_workers(client.run(facts, on_error="return"))
+        return client
+
+    def _start(self, scheduler: str, number: int, gpus: tuple[str, ...]) -> None:
+        """Worker processes of this machine, started anew when they die, gone with the scheduler."""
+        scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="latency-nas-"))
+        command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", scheduler]
+        command += ["--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
+        command += ["--local-directory", scratch, "--death-timeout", "30"]
+        for index in range(number):
+            more = ["--resources", f"{GPU}=1"] if gpus else []
+            own = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {}
+            process = subprocess.Popen(
+                [*command, *more],
+                env={**os.environ, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._stack.callback(_end, process)
+
+    def _places(self) -> int:
+        """How many tasks the workers that there are run at a time."""
+        workers = self.client.scheduler_info()["workers"].values()
+        if not self._resources:
+            return sum(int(worker["nthreads"]) for worker in workers)
+        places = sum(int(worker["resources"].get(GPU, 0)) for worker in workers)
+        if not places:
+            raise SettingsError(
+                f"execution: training.device=cuda needs workers with the resource {GPU}; got none; "
+                f"nothing was begun; allowed: dask worker SCHEDULER --resources {GPU}=1"
+            )
+        return places
+
+    def _take(self, event: tuple[float, bytes]) -> None:
+        key, kind, value = pickle.loads(event[1])
+        if key in self._queues:
+            self._queues[key].put((kind, value))
+
+    def run(
+        self,
+        task: Callable[..., Any],
+        arguments: dict[str, Any],
+        *,
+        report: Callable[..., None] = lambda *_: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """See `WorkerProcess.run`; in a process of a worker that has a place.
+
+        Raises:
+            CrashError: also where the worker is gone.
+            StudyError: the scheduler is gone.
+        """
+        key = f"nas-{uuid4().hex}"
+        events = self._queues[key] = SimpleQueue()
+        future = self.client.submit(
+            self._work, task, arguments, here=facts(), key=key, resources=self._resources
+        )
+        future.add_done_callback(lambda _: events.put(("done", None)))
+        try:
+            return self._awaited(future, events, report, stop)
+        finally:
+            future.cancel()
+            del self._queues[key]
+
+    def _awaited(
+        self,
+        future: Future[Any],
+        events: SimpleQueue[tuple[str, Any]],
+        report: Callable[..., None],
+        stop: Callable[[], bool],
+    ) -> Any:
+        at = ""
+        while True:
+            try:
+                kind, value = events.get(timeout=POLL_SECONDS)
+            except Empty:
+                if stop():
+                    raise StoppedError("training: given up because the study is to stop") from None
+                continue
+            if kind == "report":
+                report(*value)
+            elif kind == "done":
+                return self._result(future)
+            elif at:
+                # The scheduler has given it to another one; how often that is done is ours to say.
+                raise CrashError(f"training: its worker must stay; got {at}, which is gone")
+            else:
+                at = value
+
+    def _result(self, future: Future[Any]) -> Any:
+        from distributed import KilledWorker
+
+        try:
+            return future.result()
+        except KilledWorker as error:
+            gone = error.last_worker.address
+            raise CrashError(f"training: its worker must stay; got {gone}, which is gone") from None
+        except CancelledError:
+            raise StudyError(
+                "execution.scheduler: must stay for as long as the study runs; got one that is "
+                "gone; what was written stays; allowed: nas resume, with a scheduler that answers"
+            ) from None
+
+    def close(self) -> None:
+        """Leave the cluster; workers of this machine end."""
+        self._stack.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+_IDLE: dict[object, list[WorkerProcess]] = {}
+"""Of a worker: the child processes that wait for a task."""
+
+
+def _work(
+    task: Callable[..., Any],
+    arguments: dict[str, Any],
+    *,
+    here: Mapping[str, str],
+    topic: str,
+    variables: Mapping[str, str],
+    timeout: float | None,
+) -> Any:
+    """What a worker does: the task in a child process, which ends when nobody waits for it."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def tell(kind: str, value: Any) -> None:
+        worker.log_event(topic, pickle.dumps((key, kind, value)))
+
+    def given_up() -> bool:
+        # Cancelled by the driver, or by the scheduler because the driver is gone.
+        state = worker.state.tasks.get(key)
+        return state is None or state.state != "executing"
+
+    if here != facts():
+        raise _unfit(worker.address, f"{facts()}, there {dict(here)}")
+    tell("begun", worker.address)
+    idle = _IDLE.setdefault((tuple(variables.items()), timeout), [])
+    try:
+        process = idle.pop()
+    except IndexError:
+        process = WorkerProcess(variables=variables, timeout=timeout)
+    try:
+        return process.run(
+            task, arguments, report=lambda *value: tell("report", value), stop=given_up
+        )
+    finally:
+        idle.append(process)

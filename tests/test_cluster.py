@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+from hearing import nas as started
+from table_of_tiny import overrides, write_table
+
+from nas.cluster import Cluster, check_workers, facts
+from nas.errors import DataError, SettingsError
+from nas.execution import CrashError, HungError, StoppedError
+from nas.outcome import TrialRecord
+from nas.settings import ExecutionSettings
+from nas.study.storage import StudyStorage
+
+TASKS = """
+import os, time
+from nas.errors import DataError
+
+def echo(value, report):
+    for number in range(100):
+        report(number)
+    return value, os.getpid()
+
+def fail(report):
+    raise DataError("data: damaged")
+
+def sleep(report):
+    report(os.getppid(), os.getpid())
+    time.sleep(120)
+"""
+
+
+def test_workers_of_the_drivers_version_and_python_may_work() -> None:
+    check_workers({"tcp://a:1": facts(), "tcp://b:1": facts()})
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ({"Python": "3.8"}, r"got Python 3\.8, here 3\.\d+ on tcp://b:1"),
+        ({"latency-nas": "9.9"}, r"got latency-nas 9\.9, here .* on tcp://b:1"),
+    ],
+)
+def test_a_worker_of_another_version_is_refused(there: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        check_workers({"tcp://a:1": facts(), "tcp://b:1": {**facts(), **there}})
+
+
+def test_a_worker_that_cannot_run_the_project_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"cannot run it \(ModuleNotFoundError: .*nas"):
+        check_workers({"tcp://a:1": ModuleNotFoundError("No module named 'nas'")})
+
+
+def test_a_scheduler_is_that_of_dask_alone() -> None:
+    with pytest.raises(SettingsError, match=r"execution\.scheduler: is that of execution=dask"):
+        ExecutionSettings(name="processes", scheduler="tcp://host:8786")
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_absent_is_told_before_there_is_a_study(tmp_path: Path) -> None:
+    words = ["execution=dask", "execution.scheduler=tcp://127.0.0.1:9"]
+    search = started(tmp_path, "search", *overrides(write_table(tmp_path / "t.json")), *words)
+    output = search.communicate(timeout=120)[0].decode()
+    assert search.returncode == 2, output
+    assert "execution.scheduler: must be the address of a Dask scheduler that answers" in output
+    assert output.count("error:") == 1
+    assert "Traceback" not in output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "tasks_of_a_cluster.py").write_text(TASKS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.syspath_prepend(folder)
+        import tasks_of_a_cluster  # type: ignore[import-not-found]
+
+        yield tasks_of_a_cluster
+        del sys.modules["tasks_of_a_cluster"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tasks: object) -> Iterator[Cluster]:
+    with closing(Cluster(number=1, timeout=20)) as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_reports_come_in_order_and_before_the_result(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
+    reports: list[int] = []
+    value, pid = cluster.run(tasks.echo, {"value": {"a": 3}}, report=reports.append)
+    assert value == {"a": 3}
+    assert pid != os.getpid()
+    assert reports == list(range(100))
+
+
+@pytest.mark.slow
+def test_errors_cross_as_they_are(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError, match="data: damaged"):
+        cluster.run(tasks.fail, {})
+
+
+@pytest.mark.slow
+def test_what_nobody_waits_for_any_more_ends_on_the_worker(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
+    pids: list[int] = []
+    with pytest.raises(StoppedError):
+        cluster.run(
+            tasks.sleep, {}, report=lambda _, pid: pids.append(pid), stop=lambda: pids != []
+        )
+    gone(pids[0])
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_a_crash_and_its_successor_works(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
+    pids: list[int] = []
+
+    def kill(worker: int, pid: int) -> None:
+        if not pids:
+            os.kill(worker, signal.SIGKILL)
+        pids.append(pid)
+
+    with pytest.raises(CrashError, match=r"its worker must stay; got tcp://.*, which is gone"):
+        cluster.run(tasks.sleep, {}, report=kill)
+    gone(pids[0])
+    assert cluster.run(tasks.echo, {"value": 1})[0] == 1
+
+
+@pytest.mark.slow
+def test_a_task_that_hangs_is_ended(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
+    cluster._work.keywords["timeout"] = 2.0
+    with pytest.raises(HungError, match=r"execution\.timeout; got none for 2 s"):
+        cluster.run(tasks.sleep, {})
+
+
+def gone(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline, "it goes on"
+        time.sleep(0.1)
+
+
+def dask(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", f"distributed.cli.dask_{words[0]}", *words[1:]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def records(folder: Path) -> list[TrialRecord]:
+    with closing(StudyStorage.open(folder / "runs" / "one")) as storage:
+        return storage.records()
+
+
+@pytest.mark.slow
+def test_a_study_on_a_scheduler_survives_one_of_two_workers_and_the_driver(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    plain = ("--no-dashboard", "--scheduler-file", str(file))
+    scheduler = dask("scheduler", *plain, "--port", "0", "--host", "127.0.0.1")
+    one, two = (
+        dask("worker", *plain, "--no-nanny", "--nthreads", "1", "--local-directory", str(tmp_path))
+        for _ in range(2)
+    )
+    try:
+        wait(file.exists)
+        address = file.read_text().split('"address": "')[1].split('"')[0]
+        words = [
+            *(w for w in overrides(write_table(tmp_path / "t.json")) if "multiply_adds" not in w),
+            "objective.multiply_adds=1e9",
+            "sampler=random",
+            "study.trials=16",
+            "evaluation.seconds=0.5",
+            "execution=dask",
+            "execution.workers=2",
+            f"execution.scheduler={address}",
+        ]
+        search = started(tmp_path, "search", *words)
+        wait(lambda: done(tmp_path) >= 2, search)
+        one.kill()
+        at = done(tmp_path)
+        wait(lambda: done(tmp_path) >= at + 2, search)
+        search.kill()
+        search.communicate()
+        resumed = started(tmp_path, "resume", "one")
+        output = resumed.communicate(timeout=200)[0].decode()
+        assert resumed.returncode == 0, output
+        found = records(tmp_path)
+        kinds = Counter(trial.outcome.kind for trial in found if trial.outcome)
+        assert kinds["evaluated"] == 16
+        assert set(kinds) <= {"evaluated", "repeated"}
+        assert kinds.total() == len(found)
+    finally:
+        for process in (one, two, scheduler):
+            process.kill()
+            process.wait()
+
+
+def done(folder: Path) -> int:
+    log = folder / "runs" / "one" / "log.jsonl"
+    return log.read_text().count('"event": "outcome"') if log.exists() else 0
+
+
+def wait(event, search=None) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + 200
+    while not event():
+        assert search is None or search.poll() is None, search.communicate()[0].decode()
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.1)
