@@ -287,7 +287,7 @@ def faults(search: Killing) -> list[str]:
     return [
         *lost(search.log(), trials),
         *_study_faults(search, trials, states),
-        *mirror_faults(trials, f"http://127.0.0.1:{search.port}"),
+        *mirror_faults(NAME, trials, f"http://127.0.0.1:{search.port}"),
         *_left_behind(search),
     ]
 
@@ -327,13 +327,13 @@ def _study_faults(
             yield f"{database.name}: {verdict}"
 
 
-def mirror_faults(trials: Sequence[TrialRecord], uri: str) -> Iterator[str]:
+def mirror_faults(study: str, trials: Sequence[TrialRecord], uri: str) -> Iterator[str]:
     """What MLflow does not have, has twice, has with another number or has as running."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments, f"tags.`nas.study` = '{NAME}'", max_results=1000)
+    runs = client.search_runs(experiments, f"tags.`nas.study` = '{study}'", max_results=1000)
     told = Counter(r.data.tags["nas.trial"] for r in runs if "nas.trial" in r.data.tags)
     if told != Counter(str(trial.number) for trial in trials):
         yield f"runs in MLflow: {dict(told)}, trials: {len(trials)}"

@@ -26,6 +26,10 @@ from nas.study.company import Company
 from nas.study.proposals import Proposal, Proposer, distributions
 from nas.study.storage import StudyStorage
 
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from kills import mirror_faults
+
 pytestmark = pytest.mark.slow
 
 
@@ -189,6 +193,18 @@ def test_no_password_is_written_anywhere(server: Server, table: Path, tmp_path: 
     assert "password" in refused.stderr
     again = nas(tmp_path, "resume", "one", "study.trials=4", f"study.storage={uri}")
     assert again.returncode == 0, again.stderr
+
+
+def test_mlflow_on_the_server_mirrors_a_study(server: Server, table: Path, tmp_path: Path) -> None:
+    uri = server.database()
+    words = [word for word in overrides(table) if word != "tracking=none"]
+    done = nas(tmp_path, "search", *words, f"tracking.uri={uri}", "study.trials=5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    with closing(StudyStorage.open(tmp_path / "runs" / "one")) as storage:
+        trials = storage.records()
+    assert len(trials) >= 5
+    assert list(mirror_faults("one", trials, uri.replace("postgresql", "postgresql+psycopg"))) == []
 
 
 def test_a_server_that_is_away_or_has_other_tables_is_told(
