@@ -183,10 +183,20 @@ def test_workers_are_hardly_ever_idle(tmp_path: Path) -> None:
     # Evaluations of a second by four workers on any number of cores: they sleep. 0.95 is what a
     # quiet machine is asked for; without the candidate drawn ahead each would wait for a proposal
     # of its own, and one worker at a time would be busy a quarter of the time.
-    assert busy(tmp_path) >= 0.75
+    assert busy(tmp_path, trials=40) >= 0.75
 
 
-def busy(path: Path) -> float:
+def slept(seconds: float) -> Examiner:
+    """Answers by formula after so many seconds."""
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        time.sleep(seconds)
+        return Evaluation(formula(architecture), 0.0, seconds, 0)
+
+    return replace(examiner(ROOMY), evaluate=evaluate)
+
+
+def busy(path: Path, *, trials: int) -> float:
     """The share of its time that a worker works, from the first begun to the last."""
     from nas.evaluation.table import wait
 
@@ -202,11 +212,11 @@ def busy(path: Path) -> float:
     for future in [workers.submit(workers.run, wait, {"seconds": 2.0}) for _ in range(number)]:
         future.result()
     try:
-        run(path, proposals=1000, trials=40, executor=workers, workers=number, ahead=1,
+        run(path, proposals=100 * trials, trials=trials, executor=workers, workers=number, ahead=1,
             examiner=replace(examiner(ROOMY), evaluate=evaluate), objective=ROOMY)  # fmt: skip
     finally:
         workers.close()
-    assert len({t.architecture.fingerprint for t in trials(path)}) >= 40
+    assert len(spans) >= trials
     # Every worker has begun from here on, and none is without work up to there.
     start, end = sorted(s for s, _ in spans)[number - 1], max(s for s, _ in spans)
     worked_seconds = sum(max(0.0, min(e, end) - max(s, start)) for s, e in spans)
