@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any
 
@@ -143,7 +144,7 @@ class StudyStatus:
     `state` is live, waiting (live, while its device is gone: `waiting` says since when), stopped,
     finished, or damaged (then `goal` says why); `best` the best feasible outcome so far; `driver`
     names host and pid of the process that drives a live study; `points` are the networks that have
-    an accuracy and a latency.
+    an accuracy and a latency; `spent` the seconds by stage, of all trials, as they add up.
     """
 
     name: str
@@ -159,6 +160,7 @@ class StudyStatus:
     reference: Outcome | None
     waiting: Waiting | None = None
     points: tuple[SketchPoint, ...] = ()
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

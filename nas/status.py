@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,18 @@ def _status(path: Path) -> StudyStatus:
             reference=Outcome.from_json(reference) if reference else None,
             waiting=Waiting(**gone) if gone else None,
             points=_points(records, reference, best_trial),
+            spent=_spent(records),
         )
     finally:
         storage.close()
+
+
+def _spent(records: list[TrialRecord]) -> dict[str, float]:
+    """The seconds of all trials by stage, the most first: what a study waits for."""
+    found: Counter[str] = Counter()
+    for record in records:
+        found.update(record.outcome.seconds if record.outcome else {})
+    return {stage: round(seconds, 1) for stage, seconds in found.most_common() if seconds}
 
 
 def _points(

@@ -129,6 +129,7 @@ def study_table(study: StudyStatus) -> RenderableType:
         ("goal", study.goal),
         *(("limit", limit) for limit in study.limits),
         ("evaluated", f"{study.counts.evaluated} of {study.trials}; {told(study.counts)}"),
+        ("bottleneck", _bottleneck(study.spent)),
         ("reference", _line(reference) if reference else ""),
         ("best", f"trial {study.best_trial}: {_line(best)}" if best else "none keeps the limits"),
         ("certified", _certified(best.certificate) if best and best.certificate else ""),
@@ -140,6 +141,14 @@ def study_table(study: StudyStatus) -> RenderableType:
     if best is not None:
         parts += [Text(), forms([(f"trial {study.best_trial}", best.architecture.text)])]
     return Group(*parts)
+
+
+def _bottleneck(spent: Mapping[str, float]) -> str:
+    """The stage that takes most of a study's time, and its share."""
+    whole = sum(spent.values())
+    return next(
+        (f"{n}, {100 * s / whole:.0f} % of the time of trials" for n, s in spent.items()), ""
+    )
 
 
 def _line(outcome: Outcome) -> str:

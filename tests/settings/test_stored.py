@@ -9,6 +9,7 @@ import pytest
 
 from nas.errors import SettingsError, StudyError
 from nas.masking import unmasked
+from nas.settings import StudySettings
 from nas.settings.compose import compose, override
 from nas.settings.stored import changes_meaning, connected, difference, read, write
 
@@ -119,3 +120,12 @@ def test_a_database_that_cannot_be_is_refused(words: list[str], said: str) -> No
     with pytest.raises(SettingsError, match=said) as found:
         compose(words)
     assert "pa55" not in str(found.value)
+
+
+def test_a_study_from_another_one_is_not_begun_on_a_server_and_that_is_said() -> None:
+    with pytest.raises(SettingsError) as told:
+        StudySettings(source="one", storage="postgresql://ann@db/nas")
+    assert str(told.value) == (
+        "study.source: starts a study in a file of its own; got 'one'; "
+        "allowed: null beside study.storage"
+    )

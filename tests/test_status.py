@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from tiny import run
+
+from nas.settings import Settings
+from nas.settings.stored import write
+from nas.status import status
+from nas.tables import study_table
+
+
+def test_the_status_of_a_study_names_its_bottleneck(tmp_path: Path) -> None:
+    run(tmp_path / "one", proposals=6)
+    write(Settings(), tmp_path / "one" / "settings.yaml")
+    (found,) = status(tmp_path, "one")
+    # Counted, measured and trained by formulas that take microseconds: the stages are there.
+    assert set(found.spent) <= {"counting", "measuring", "training"}
+    slow = replace(found, spent={"training": 30.0, "measuring": 9.0, "counting": 1.0})
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(study_table(slow))
+    assert "training, 75 % of the time of trials" in captured.get()
