@@ -414,7 +414,11 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         "result the log",
         "told of is there; no process left, no lease and no lock held; SQLite's integrity check.",
         "",
-        "Who was killed, and what the study's log said last before:",
+        "Who was killed, and what the study's log said last before; drivers that were killed and "
+        "not resumed",
+        "died while they were starting. Failed: a worker was killed twice in one training, once "
+        "more than",
+        "`execution.retries` allows.",
         "",
         "| victim | kills | " + " | ".join(names) + " |",
         "|---" * (2 + len(names)) + "|",

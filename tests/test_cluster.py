@@ -144,8 +144,25 @@ def test_a_task_that_hangs_is_ended(cluster, tasks) -> None:  # type: ignore[no-
         cluster.run(tasks.sleep, {})
 
 
+@pytest.mark.slow
+def test_workers_of_this_machine_end_with_a_killed_driver(tasks: object) -> None:
+    script = (
+        "import tasks_of_a_cluster as t\n"
+        "from nas.cluster import Cluster\n"
+        "Cluster(number=1).run(t.sleep, {}, report=lambda *pids: print(*pids, flush=True))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        pids = [int(pid) for pid in driver.stdout.readline().split()]
+        pids += [child.pid for child in psutil.Process(driver.pid).children(recursive=True)]
+        driver.kill()
+    assert len(pids) >= 3
+    for pid in pids:
+        gone(pid)
+
+
 def gone(pid: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, "it goes on"
         time.sleep(0.1)
