@@ -416,9 +416,9 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         "",
         "Who was killed, and what the study's log said last before; drivers that were killed and "
         "not resumed",
-        "died while they were starting. Failed: a worker was killed twice in one training, once "
-        "more than",
-        "`execution.retries` allows.",
+        "died while they were starting. Failed trials have their reason in the study: a worker may "
+        "be killed",
+        "more often in one training than `execution.retries` allows.",
         "",
         "| victim | kills | " + " | ".join(names) + " |",
         "|---" * (2 + len(names)) + "|",
