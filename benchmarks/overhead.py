@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -113,9 +114,9 @@ def row(name: str, ends: list[tuple[float, float, int]]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-def growth(trials: int) -> None:
+def growth(trials: int, studies: Sequence[str]) -> None:
     print("## A trial, as a study grows\n")
-    print(f"n = 1 study each, four side by side; {trials} trials asked for; MLflow on.")
+    print(f"n = 1 study each, {len(studies)} side by side; {trials} trials asked for; MLflow on.")
     print(
         f"CPU milliseconds a trial, mean of the {WINDOW} behind each mark (10: of 10); in brackets"
     )
@@ -124,7 +125,7 @@ def growth(trials: int) -> None:
     print("|---" * (1 + len(MARKS)) + "|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         children = {}
-        for number, name in enumerate(STUDIES):
+        for number, name in enumerate(studies):
             own = Path(folder) / str(number)
             own.mkdir()
             command = [sys.executable, __file__, "--child", name, "--trials", str(trials)]
@@ -212,19 +213,20 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--section", choices=("growth", "draws", "sleepers"), default="growth")
     words.add_argument("--trials", type=int, default=MARKS[-1])
+    words.add_argument("--only", choices=STUDIES, help="one study's growth")
     words.add_argument("--child", choices=STUDIES, help=argparse.SUPPRESS)
     chosen = words.parse_args()
     if chosen.child:
         print(json.dumps(study(list(STUDIES[chosen.child]), chosen.trials)))
         return
-    if chosen.section == "growth":
+    if chosen.section == "growth" and not chosen.only:
         print("# Overhead of a trial\n")
     machine_now = f"{machine()}, {platform.system()} {platform.release()}"
     versions = ", ".join(f"{p} {version(p)}" for p in ("optuna", "mlflow", "torch"))
     load = f"load average at the start {os.getloadavg()[0]:.1f}"
     about = f"Machine: {machine_now}; Python {platform.python_version()}, {versions}; {load}.\n"
     if chosen.section == "growth":
-        growth(chosen.trials)
+        growth(chosen.trials, [chosen.only] if chosen.only else list(STUDIES))
     elif chosen.section == "draws":
         draws()
     else:
