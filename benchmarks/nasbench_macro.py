@@ -21,8 +21,10 @@ sec. 5 and the released code.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ KERNEL_SIZES = {SMALL: 3, LARGE: 5}
 LAYERS = tuple(f"layer{number}" for number in range(1, sum(STAGES) + 1))
 STARTS = (0, 2, 5)
 """Which layers halve the image."""
+GENES = tuple(Gene(layer, (IDENTITY, SMALL, LARGE)) for layer in LAYERS)
 
 
 def projection(*, in_channels: int, out_channels: int, stride: int, **_: Any) -> Any:
@@ -53,11 +56,20 @@ def projection(*, in_channels: int, out_channels: int, stride: int, **_: Any) ->
 projection.rule = PlainRule("projection")  # type: ignore[attr-defined]
 
 
-def _kind_of_projection() -> str:
-    """The unit's name for whoever builds the network, as short as the working folder allows."""
+@cache
+def _unit(choice: int, channels: int, stride: int, folder: str) -> UnitSpec:
+    """One layer; a file's unit has a name as short as the working `folder` allows."""
+    if choice != IDENTITY:
+        return UnitSpec(
+            "inverted_residual",
+            channels,
+            stride,
+            expansion=EXPANSIONS[choice],
+            kernel_size=KERNEL_SIZES[choice],
+        )
     path = Path(__file__).resolve()
-    inside = path.is_relative_to(Path.cwd())
-    return f"{path.relative_to(Path.cwd()) if inside else path}:projection"
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return UnitSpec(f"{shown}:projection", channels, stride)
 
 
 class NasBenchMacro(SearchSpace):
@@ -75,27 +87,18 @@ class NasBenchMacro(SearchSpace):
 
     @property
     def genes(self) -> tuple[Gene, ...]:
-        return tuple(Gene(layer, (IDENTITY, SMALL, LARGE)) for layer in LAYERS)
+        return GENES
 
     def decode(self, genes: Mapping[str, Option]) -> Architecture:
         self.validate(genes)
+        folder = os.getcwd()
         units, channels = [], STEM_CHANNELS
         for place, layer in enumerate(LAYERS):
             stride = 2 if place in STARTS else 1
             channels *= stride
             choice = int(genes[layer])
-            if choice != IDENTITY:
-                units.append(
-                    UnitSpec(
-                        "inverted_residual",
-                        channels,
-                        stride,
-                        expansion=EXPANSIONS[choice],
-                        kernel_size=KERNEL_SIZES[choice],
-                    )
-                )
-            elif stride == 2:
-                units.append(UnitSpec(_kind_of_projection(), channels, stride))
+            if choice != IDENTITY or stride == 2:
+                units.append(_unit(choice, channels, stride, folder))
         return Architecture(
             input=self.input,
             stem=StemSpec(STEM_CHANNELS, stride=1, pool=False),

@@ -216,12 +216,13 @@ class Architecture:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over what is built: equal exactly when layers and wiring are equal."""
-        head = asdict(self.head)
+        # vars: asdict copies deeply, and this is asked of hundreds of candidates a proposal.
+        head = dict(vars(self.head))
         if not self.head.out_channels:
             head.pop("activation")
         built = {
             "input": self.input,
-            "stem": asdict(self.stem),
+            "stem": vars(self.stem),
             "units": [_identity(plan) for plan in self.plans],
             "head": head,
             "classes": self.classes,

@@ -24,7 +24,7 @@ def load(reference: str) -> Any:
         InputError: no such file, the file does not run, or it has no such name.
     """
     path, _, name = reference.rpartition(":")
-    module = _module(reference, Path(path))
+    module = _module(reference, path)
     try:
         return getattr(module, name)
     except AttributeError:
@@ -76,7 +76,7 @@ def _content(reference: str) -> bytes:
         ) from error
 
 
-def _module(reference: str, path: Path) -> Any:
+def _module(reference: str, path: str) -> Any:
     content = _content(reference)
     own = f"nas_user_file_{_hashed(f'{os.path.abspath(path)}{chr(0)}', content)}"
     if own not in sys.modules:
@@ -86,7 +86,7 @@ def _module(reference: str, path: Path) -> Any:
         module = importlib.util.module_from_spec(spec)
         sys.modules[own] = module
         try:
-            exec(compile(content, str(path), "exec"), vars(module))
+            exec(compile(content, path, "exec"), vars(module))
         except Exception as error:
             del sys.modules[own]
             raise InputError(

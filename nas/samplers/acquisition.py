@@ -18,8 +18,8 @@ OBSERVED = 1000
 with the square of this number, and its cube once a proposal."""
 
 MARGIN = 0.1
-"""The worst point lies beyond the worst cost seen by this share of the costs' range, so that the
-ends of the front count (as in BoTorch)."""
+"""The worst point lies beyond the greatest cost by this share of the costs' range, so that the ends
+of the front count (as in BoTorch)."""
 
 FARTHEST = 3.0
 """Violations are cut here, at a factor of e^3 of the limit: nothing is learned from how far beyond
@@ -32,12 +32,24 @@ class Acquisition:
 
     Learned objectives are rank scores, known ones are taken as they are. The front is made of what
     the surrogates expect of the trials, pending ones included, so that noise and pending trials
-    need no rules of their own. `start` is the number of random trials at the beginning: a value
-    worse than their median adds nothing to a front, for half of all random draws are better.
+    need no rules of their own.
+
+    A front counts up to the worst point. In an objective that is maximised that is the median of
+    the first `start` trials, which are random: half of all draws are better, and whoever looks for
+    quality takes none below. In one that is minimised, a cost, it is the greatest there is among
+    the trials and, where it is known beforehand, `among` other candidates: whatever costs more than
+    all trials may be better than all of them.
     """
 
     def __init__(
-        self, past: History, coding: Coding, known: Known, signs: Array, *, start: int
+        self,
+        past: History,
+        coding: Coding,
+        known: Known,
+        signs: Array,
+        *,
+        start: int,
+        among: Codes,
     ) -> None:
         self._options = coding.options
         self._known = KnownCodes(known, coding, signs)
@@ -45,7 +57,8 @@ class Acquisition:
         self._learned = [j for j in range(told.shape[1]) if np.isnan(told[:, j]).any()]
         scores = _scores(past, self._learned)
         first = np.flatnonzero(past.feasible)[:start]
-        floor = np.median(scores[first], axis=0) if first.size else np.zeros(told.shape[1])
+        shown = np.where(np.isnan(told), scores, told)
+        floor = np.median(shown[first], axis=0) if first.size else np.zeros(told.shape[1])
         kept = _kept(past, scores)
         past, told, scores = past.of(kept), told[kept], scores[kept]
         self._centre = _Centre(self._known.features(past.codes))
@@ -57,11 +70,15 @@ class Acquisition:
         self._models: dict[int, Surrogate] = {}
         if past.feasible.any() and shown.any():
             self.values = told[shown]
+            # In the order in which the model got them.
+            seen, pending = np.flatnonzero(past.feasible), np.flatnonzero(past.pending)
             for j in self._learned:
                 model = self._model_of(past, features, scores[:, j])
-                self._models[j], expected = model, model.predict(past.codes, features)[0]
+                self._models[j] = model
+                expected = np.empty(len(shown))
+                expected[np.concatenate((seen, pending))] = model.expected
                 self.values[:, j] = expected[shown]
-            self._worst = self._worst_of(floor)
+            self._worst = self._worst_of(floor, signs < 0, self._known.values(among))
             self._front = self.values[nondominated(self.values)]
 
     @property
@@ -99,20 +116,17 @@ class Acquisition:
 
     def _model_of(self, past: History, features: Array, scores: Array) -> Surrogate:
         """The surrogate of one objective; a pending trial has the value expected of it."""
-        seen, shown = past.feasible, past.feasible | past.pending
+        seen, pending = past.feasible, past.pending
         kernel = fit(past.codes[seen], scores[seen], self._options, features=features[seen])
         model = observe(kernel, past.codes[seen], scores[seen], features=features[seen])
-        if past.pending.any():
-            expected, _ = model.predict(past.codes[shown], features[shown])
-            believed = np.where(seen[shown], scores[shown], expected)
-            model = observe(kernel, past.codes[shown], believed, features=features[shown])
+        if pending.any():
+            model = model.believing(past.codes[pending], features[pending])
         return model
 
-    def _worst_of(self, floor: Array) -> Array:
-        worst = self.values.max(axis=0)
-        worst = worst + MARGIN * (worst - self.values.min(axis=0))
-        worst[self._learned] = floor[self._learned]
-        return np.asarray(worst)
+    def _worst_of(self, floor: Array, maximised: NDArray[np.bool_], others: Array) -> Array:
+        reached = np.vstack((self.values, others))
+        least, greatest = np.nanmin(reached, axis=0), np.nanmax(reached, axis=0)
+        return np.where(maximised, floor, greatest + MARGIN * (greatest - least))
 
     def _limits_of(self, past: History) -> Surrogate | None:
         """The surrogate of the violation, if limits were broken that are not known beforehand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,16 +25,19 @@ class Coding:
         self.names = tuple(n for n, d in distributions.items() if _is_categorical(d))
         self._choices = [distributions[name].choices for name in self.names]  # type: ignore[attr-defined]
         # 1, 1.0 and True are equal, and different options.
-        self._index = [{_key(c): i for i, c in enumerate(choices)} for choices in self._choices]
+        self._index = [{(type(c), c): i for i, c in enumerate(found)} for found in self._choices]
         self.options = tuple(len(choices) for choices in self._choices)
+        self.key = (self.names, tuple(tuple(index) for index in self._index))
 
     def encode(self, genes: Mapping[str, Any]) -> tuple[int, ...] | None:
         """The indices, or None where a gene is missing or has a value that is no option."""
-        found = tuple(
-            index.get(_key(genes[name]), -1) if name in genes else -1
-            for name, index in zip(self.names, self._index, strict=True)
-        )
-        return None if -1 in found else found
+        try:
+            values = [genes[name] for name in self.names]
+            return tuple([
+                index[type(value), value] for value, index in zip(values, self._index, strict=True)
+            ])  # fmt: skip
+        except KeyError:
+            return None
 
     def decode(self, row: NDArray[np.int64] | tuple[int, ...]) -> Genes:
         """The way back."""
@@ -45,10 +49,6 @@ class Coding:
 
 def _is_categorical(distribution: BaseDistribution) -> bool:
     return isinstance(distribution, CategoricalDistribution)
-
-
-def _key(value: Any) -> tuple[type, Any]:
-    return type(value), value
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,22 +87,23 @@ def signs_of(study: Study) -> Array:
 
 def read(study: Study, coding: Coding, *, but: FrozenTrial) -> History:
     """Everything the study knows, except of the trial `but` that is being proposed."""
-    signs = signs_of(study)
+    signs = signs_of(study).tolist()
     codes, values, violations = [], [], []
+    pending, nothing = [math.nan] * len(signs), [math.inf] * len(signs)
     for trial in study.get_trials(deepcopy=False):
         row = coding.encode(trial.params) if trial.number != but.number else None
         if row is None or trial.state == TrialState.WAITING:
             continue
         codes.append(row)
-        if trial.state == TrialState.COMPLETE and not np.isnan(trial.values).any():
-            values.append(signs * trial.values)
+        if trial.state == TrialState.COMPLETE and not any(map(math.isnan, trial.values)):
+            values.append([s * v for s, v in zip(signs, trial.values, strict=True)])
             violations.append(max(trial.constraints.values(), default=0.0))
         elif trial.state == TrialState.RUNNING:
-            values.append(np.full(len(signs), np.nan))
-            violations.append(np.nan)
+            values.append(pending)
+            violations.append(math.nan)
         else:
             # Failed, or pruned: it gave nothing, and its like is not worth proposing.
-            values.append(np.full(len(signs), np.inf))
+            values.append(nothing)
             violations.append(0.0)
     return History(
         np.array(codes, dtype=np.int64).reshape(-1, len(coding.names)),

@@ -83,6 +83,11 @@ def nondominated(values: Array) -> NDArray[np.bool_]:
     """
     kept = np.ones(len(values), dtype=bool)
     order = np.lexsort(values.T[::-1])
+    if values.shape[1] == 2:
+        # Whoever is not better in the second one than all before it is dominated by one of them.
+        second = values[order, 1]
+        kept[order[1:]] = second[1:] < np.minimum.accumulate(second)[:-1]
+        return kept
     best: list[int] = []
     for index in order:
         # Sorted by the first objective: whoever dominates this row was seen before it.

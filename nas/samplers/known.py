@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.samplers.history import Array, Codes, Coding
 
 Genes = Mapping[str, Any]
+
+REMEMBERED = 20_000
+"""Answers of each kind that are kept: of all past trials, and the candidates of fifty proposals."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Known:
     one is broken. `features`: numbers that the objectives follow roughly (logarithms of parameters
     and multiply-adds). `most`: values, violation and features are asked of at most so many
     candidates a proposal, those that look best without (None: of all).
+
+    The answers are remembered: they must depend on the genes alone.
     """
 
     identity: Callable[[Genes], Hashable] | None = None
@@ -31,21 +35,24 @@ class Known:
     violation: Callable[[Genes], float] | None = None
     features: Callable[[Genes], Sequence[float]] | None = None
     most: int | None = None
+    memory: dict[Hashable, dict[Any, Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
 
 class KnownCodes:
-    """The same of rows of codes, as arrays."""
+    """The same of rows of codes, as arrays; each function is asked once a candidate."""
 
     def __init__(self, known: Known, coding: Coding, signs: Array) -> None:
         self._known = known
         self._coding = coding
         self._signs = signs
 
-    def identity(self, row: NDArray[np.int64]) -> Hashable:
-        """What tells this candidate from others."""
+    def identities(self, codes: Codes) -> list[Hashable]:
+        """What tells each candidate from others."""
         if self._known.identity is None:
-            return tuple(row.tolist())
-        return self._known.identity(self._coding.decode(row))
+            return list(map(tuple, codes.tolist()))
+        return self._asked("identity", codes)
 
     def values(self, codes: Codes) -> Array:
         """The objectives, minimised: NaN where they must be learned.
@@ -53,21 +60,32 @@ class KnownCodes:
         Shape:
             codes: (n, genes); returns (n, objectives).
         """
-        found = np.full((len(codes), len(self._signs)), np.nan)
-        if self._known.values is not None:
-            for row, code in zip(found, codes, strict=True):
-                values = self._known.values(self._coding.decode(code))
-                row[:] = [np.nan if value is None else value for value in values]
-        return found * self._signs
+        if self._known.values is None:
+            return np.full((len(codes), len(self._signs)), np.nan)
+        # None becomes NaN.
+        found = np.array(self._asked("values", codes), dtype=np.float64)
+        return found.reshape(len(codes), len(self._signs)) * self._signs
 
     def violations(self, codes: Codes) -> Array:
         """The worst known violation of each candidate; returns (n,)."""
         if self._known.violation is None:
             return np.zeros(len(codes))
-        return np.array([self._known.violation(self._coding.decode(code)) for code in codes])
+        return np.array(self._asked("violation", codes), dtype=np.float64)
 
     def features(self, codes: Codes) -> Array:
         """(n, features), without columns where there are none."""
         if self._known.features is None:
             return np.zeros((len(codes), 0))
-        return np.array([self._known.features(self._coding.decode(code)) for code in codes])
+        return np.array(self._asked("features", codes), dtype=np.float64)
+
+    def _asked(self, what: str, codes: Codes) -> list[Any]:
+        function = getattr(self._known, what)
+        memory = self._known.memory.setdefault((what, self._coding.key), {})
+        found = []
+        for row in map(tuple, codes.tolist()):
+            if row not in memory:
+                if len(memory) >= REMEMBERED:
+                    memory.pop(next(iter(memory)))
+                memory[row] = function(self._coding.decode(row))
+            found.append(memory[row])
+        return found

@@ -63,7 +63,7 @@ class Draws:
         self.options = coding.options
         self._known = KnownCodes(known, coding, np.zeros(0))
         self._codes = {tuple(row) for row in past.tolist()}
-        self._seen = {self._known.identity(row) for row in past}
+        self._seen = set(self._known.identities(past))
 
     def new(self, codes: Codes) -> Codes:
         """The rows whose genes were not proposed, each once, in an order of their own."""
@@ -76,7 +76,7 @@ class Draws:
         for row in codes:
             if most is not None and len(found) == most:
                 break
-            identity = self._known.identity(row)
+            (identity,) = self._known.identities(row[None])
             if identity not in self._seen:
                 found.setdefault(identity, row)
         return np.array(list(found.values()), dtype=np.int64).reshape(-1, len(self.options))
@@ -113,9 +113,7 @@ class Draws:
     def _any_left(self) -> Row:
         """Any new candidate within the known limits, by going through the space."""
         for row in self._listed():
-            if tuple(row.tolist()) in self._codes or self._known.identity(row) in self._seen:
-                continue
-            if self._known.violations(row[None])[0] <= 0:
+            if len(self.fresh(row[None], most=1)) and self._known.violations(row[None])[0] <= 0:
                 return row
         size = math.prod(self.options)
         how = f"all {size} combinations" if size <= LISTED else f"{LISTED} draws of {size}"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
@@ -83,6 +84,8 @@ class Surrogate:
     _factor: Array
     _alpha: Array
     _mean: float
+    expected: Array
+    """The mean at the observations themselves, (n,)."""
 
     def predict(self, codes: Codes, features: Array | None = None) -> tuple[Array, Array]:
         """Mean and standard deviation of the noiseless values.
@@ -92,7 +95,7 @@ class Surrogate:
         """
         kernel = self.kernel
         hot = one_hot(codes, kernel.options)
-        cross = kernel.signal * _correlation(hot, self._hot, kernel)
+        cross = _covariance(hot, self._hot, kernel)
         prior = np.full(len(codes), kernel.signal)
         if features is not None:
             cross += kernel.linear * features @ self._features.T
@@ -100,6 +103,34 @@ class Surrogate:
         solved = solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = prior - np.einsum("ij,ij->j", solved, solved)
         return cross @ self._alpha + self._mean, np.sqrt(np.maximum(variance, 1e-12))
+
+    def believing(self, codes: Codes, features: Array | None = None) -> Surrogate:
+        """The process that has also seen, at these candidates, what it expects of them.
+
+        It expects the same everywhere, and is surer near them: the factor grows by rows, and what
+        comes as expected has no weight. Shapes as in `predict`.
+        """
+        kernel, given = self.kernel, _given(codes, features)
+        hot = one_hot(codes, kernel.options)
+        cross = _covariance(self._hot, hot, kernel) + kernel.linear * self._features @ given.T
+        own = _covariance(hot, hot, kernel) + kernel.linear * given @ given.T
+        own[np.diag_indices(len(codes))] += kernel.noise
+        solved = solve_triangular(self._factor, cross, lower=True, check_finite=False)
+        corner = cholesky(own - solved.T @ solved, lower=True, check_finite=False)
+        seen = len(self._alpha)
+        factor = np.zeros((seen + len(codes),) * 2, order="F")
+        factor[:seen, :seen], factor[seen:, :seen], factor[seen:, seen:] = (
+            self._factor, solved.T, corner,
+        )  # fmt: skip
+        return Surrogate(
+            kernel,
+            np.vstack((self._hot, hot)),
+            np.vstack((self._features, given)),
+            factor,
+            np.concatenate((self._alpha, np.zeros(len(codes)))),
+            self._mean,
+            np.concatenate((self.expected, cross.T @ self._alpha + self._mean)),
+        )
 
 
 def fit(
@@ -139,12 +170,14 @@ def observe(
     """The process with this kernel that has seen these values; shapes as in `fit`."""
     given = _given(codes, features)
     hot = one_hot(codes, kernel.options)
-    covariance = kernel.signal * _correlation(hot, hot, kernel) + kernel.linear * given @ given.T
-    covariance[np.diag_indices(len(codes))] += kernel.noise
-    factor = cholesky(covariance, lower=True, check_finite=False)
+    covariance = _covariance(hot, hot, kernel)
+    if given.shape[1]:
+        covariance += kernel.linear * given @ given.T
     mean = float(values.mean())
-    alpha = cho_solve((factor, True), values - mean, check_finite=False)
-    return Surrogate(kernel, hot, given, factor, alpha, mean)
+    factor, alpha = _solved(covariance, kernel.noise, values - mean)
+    # K alpha, as (K + noise) alpha is what was observed.
+    expected = values - kernel.noise * alpha
+    return Surrogate(kernel, hot, given, factor, alpha, mean, expected)
 
 
 def _given(codes: Codes, features: Array | None) -> Array:
@@ -164,10 +197,25 @@ def _guess(options: tuple[int, ...], has_features: bool) -> Array:
     return np.array([0.0, np.log(NOISE), linear, *[np.log(weight)] * len(options)])
 
 
-def _correlation(a: Array, b: Array, kernel: Kernel) -> Array:
-    """exp(-weighted number of genes in which rows of `a` and `b` differ)."""
+def _covariance(a: Array, b: Array, kernel: Kernel) -> Array:
+    """signal x exp(-weighted number of genes in which rows of `a` and `b` differ)."""
     shared = (a * np.repeat(kernel.weights, kernel.options)) @ b.T
-    return np.asarray(np.exp(shared - kernel.weights.sum()))
+    # In place: these matrices are large, and new ones cost more than the arithmetic.
+    shared += np.log(kernel.signal) - kernel.weights.sum()
+    return np.asarray(np.exp(shared, out=shared))
+
+
+def _solved(covariance: Array, noise: float, values: Array) -> tuple[Array, Array]:
+    """Lower Cholesky factor of covariance + noise, with anything above its diagonal, and what
+    that sum multiplies to the values. The covariance is overwritten.
+
+    LAPACK itself: scipy's ways to it take longer than a factor of a hundred rows.
+    """
+    covariance[np.diag_indices(len(values))] += noise
+    # The transpose of a symmetric matrix is itself, in the order that LAPACK overwrites in place.
+    factor, failed = dpotrf(covariance.T, lower=True, clean=False, overwrite_a=True)
+    assert not failed, "the noise makes every covariance positive definite"
+    return factor, dpotrs(factor, values, lower=True)[0]
 
 
 def _unlikely(
@@ -175,21 +223,21 @@ def _unlikely(
 ) -> tuple[float, Array]:
     """Minus the logarithm of likelihood times prior, and its gradient."""
     kernel = _kernel(logs, options)
-    alike = kernel.signal * _correlation(hot, hot, kernel)
-    trend = kernel.linear * features @ features.T
-    covariance = alike + trend
-    covariance[np.diag_indices(len(values))] += kernel.noise
-    factor = cholesky(covariance, lower=True, check_finite=False)
-    inverse = cho_solve((factor, True), np.eye(len(values)), check_finite=False)
-    alpha = inverse @ values
-    # d log likelihood / dK = (alpha alpha' - K^-1) / 2 (Rasmussen and Williams, eq. 5.9)
-    slope = (np.outer(alpha, alpha) - inverse) / 2
+    alike = _covariance(hot, hot, kernel)
+    covariance = alike + kernel.linear * features @ features.T
+    factor, alpha = _solved(covariance, kernel.noise, values)
+    inverse = dpotri(factor, lower=True)[0].T  # its upper triangle; below lies what was there
+    # d log likelihood / dK = (alpha alpha' - K^-1) / 2 (Rasmussen and Williams, eq. 5.9), as the
+    # triangle of the doubled matrix: below, all of it is summed with symmetric ones.
+    slope = np.triu(np.outer(alpha, alpha) - inverse)
+    slope[np.diag_indices(len(values))] /= 2
     sloped = slope * alike
     # sum over pairs that share gene d: the diagonal of hot' sloped hot, added up by gene
     shared = np.add.reduceat(np.sum(hot * (sloped @ hot), axis=0), np.cumsum((0, *options[:-1])))
+    trend = kernel.linear * np.sum(features * (slope @ features))
     gradient = np.concatenate(
         (
-            (sloped.sum(), kernel.noise * np.trace(slope), np.sum(slope * trend)),
+            (sloped.sum(), kernel.noise * np.trace(slope), trend),
             kernel.weights * (shared - sloped.sum()),
         )
     )

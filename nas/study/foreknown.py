@@ -17,7 +17,10 @@ COUNTED = 24
 """Candidates a proposal whose layers are counted before one is chosen: of a new network that takes
 tens of milliseconds, where a table is read it takes none."""
 
+NETWORKS = 1_000
 REMEMBERED = 20_000
+"""Networks and counts that are kept: a network takes some ten kilobytes, and is needed for its
+fingerprint and for its count."""
 
 Count = Callable[[Architecture, Mapping[str, Option]], Costs]
 
@@ -32,7 +35,7 @@ def known_of(
     within a limit, where all good candidates are about equally large.
     """
 
-    @lru_cache(maxsize=REMEMBERED)
+    @lru_cache(maxsize=NETWORKS)
     def network(genes: tuple[tuple[str, Option], ...]) -> Architecture:
         return space.decode(dict(genes))
 
