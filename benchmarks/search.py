@@ -246,18 +246,20 @@ def kept() -> dict:
 
 
 def work(seeds: int):
-    """(key, call) of every run there is; so that n is even, five seeds of everything at a time."""
-    for trials in (100, 1000, 5000):
-        yield f"milliseconds|{trials}", lambda trials=trials: milliseconds(trials)
+    """(key, call) of every run there is: five seeds of everything at a time."""
     for number in (100, 200):
         for library in ("ours", "scikit-learn"):
             yield f"process|{library}|{number}", lambda a=library, n=number: process(a, n)
+    yield "milliseconds|100", lambda: milliseconds(100)
     for wave in range(0, seeds, 5):
         for case in CASES:
             for seed in range(wave, min(wave + 5, seeds, case.seeds)):
                 for sampler in case.samplers:
                     key = f"{case.name}|{sampler}|{seed}"
                     yield key, lambda c=case, s=sampler, n=seed: run(c, s, n)
+        if wave == 0:
+            yield "milliseconds|1000", lambda: milliseconds(1000)
+            yield "milliseconds|5000", lambda: milliseconds(5000)
 
 
 def run_all(minutes: float, seeds: int, only: str) -> None:

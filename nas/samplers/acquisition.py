@@ -36,9 +36,9 @@ class Acquisition:
 
     A front counts up to the worst point. In an objective that is maximised that is the median of
     the first `start` trials, which are random: half of all draws are better, and whoever looks for
-    quality takes none below. In one that is minimised, a cost, it is the greatest there is among
-    the trials and, where it is known beforehand, `among` other candidates: whatever costs more than
-    all trials may be better than all of them.
+    quality takes none below. In one that is minimised, a cost, it is the greatest of the trials
+    and, where it is known beforehand, of the space: what costs more than all trials may be better
+    than all of them.
     """
 
     def __init__(
@@ -49,7 +49,6 @@ class Acquisition:
         signs: Array,
         *,
         start: int,
-        among: Codes,
     ) -> None:
         self._options = coding.options
         self._known = KnownCodes(known, coding, signs)
@@ -78,7 +77,7 @@ class Acquisition:
                 expected = np.empty(len(shown))
                 expected[np.concatenate((seen, pending))] = model.expected
                 self.values[:, j] = expected[shown]
-            self._worst = self._worst_of(floor, signs < 0, self._known.values(among))
+            self._worst = self._worst_of(floor, signs < 0, self._known.greatest())
             self._front = self.values[nondominated(self.values)]
 
     @property
@@ -123,8 +122,8 @@ class Acquisition:
             model = model.believing(past.codes[pending], features[pending])
         return model
 
-    def _worst_of(self, floor: Array, maximised: NDArray[np.bool_], others: Array) -> Array:
-        reached = np.vstack((self.values, others))
+    def _worst_of(self, floor: Array, maximised: NDArray[np.bool_], reach: Array) -> Array:
+        reached = np.vstack((self.values, reach))
         least, greatest = np.nanmin(reached, axis=0), np.nanmax(reached, axis=0)
         return np.where(maximised, floor, greatest + MARGIN * (greatest - least))
 

@@ -92,15 +92,12 @@ class HammingGPSampler(BaseSampler):
             return coding.decode(draws.random())
         limited = self._known.most is not None
         plain = Known(identity=self._known.identity) if limited else self._known
-        wide = random_codes(rng, coding.options, RANDOM)
-        acquisition = Acquisition(past, coding, plain, signs, start=self._start, among=wide)
-        codes, worth = _candidates(acquisition, draws, wide)
+        acquisition = Acquisition(past, coding, plain, signs, start=self._start)
+        codes, worth = _candidates(acquisition, draws)
         order = (-worth).argsort(kind="stable")
         if limited:
             fresh = draws.fresh(codes[order], most=self._known.most)
-            acquisition = Acquisition(
-                past, coding, self._known, signs, start=self._start, among=fresh
-            )
+            acquisition = Acquisition(past, coding, self._known, signs, start=self._start)
             worth = acquisition(fresh)
             codes, order = fresh, (-worth).argsort(kind="stable")
         found = draws.fresh(codes[order[worth[order] >= 0]], most=1)
@@ -118,9 +115,10 @@ class HammingGPSampler(BaseSampler):
         return drawn.sample_independent(study, trial, param_name, param_distribution)
 
 
-def _candidates(acquisition: Acquisition, draws: Draws, codes: Codes) -> tuple[Codes, Any]:
-    """Mutants of the best, random `codes`, and steps from the most promising; with their worth."""
+def _candidates(acquisition: Acquisition, draws: Draws) -> tuple[Codes, Any]:
+    """Mutants of the best, random ones, and steps from the most promising; with their worth."""
     rng, options, best = draws.rng, draws.options, acquisition.best
+    codes = random_codes(rng, options, RANDOM)
     if len(best):
         parents = best[rng.integers(0, len(best), MUTANTS)]
         genes = rng.integers(1, 3, MUTANTS)

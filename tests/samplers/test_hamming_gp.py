@@ -8,7 +8,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from nas.errors import SpaceExhaustedError
+from nas.samplers.acquisition import Acquisition
 from nas.samplers.hamming_gp import HammingGPSampler
+from nas.samplers.history import Coding, History
 from nas.samplers.known import Known
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -112,6 +114,27 @@ def test_of_few_looked_at_beforehand_the_limits_are_kept_all_the_same():
     assert len(asked) < unbounded / 5
 
 
+def test_what_is_known_is_asked_once_a_candidate():
+    asked = []
+
+    def violation(genes):
+        asked.append(tuple(genes.values()))
+        return cost(genes) - 15
+
+    search(space_of(4, 4, 4, 4), 12, known=Known(violation=violation))
+    assert len(asked) == len(set(asked))
+
+
+def test_a_front_may_grow_beyond_the_greatest_cost_of_all_trials():
+    coding = Coding(space_of(*(3,) * 8))
+    known = Known(values=lambda genes: (None, float(sum(genes.values()))))
+    codes = np.random.default_rng(0).integers(0, 2, size=(10, 8))  # costs of at most 8 of 16
+    spent = codes.sum(axis=1).astype(float)
+    past = History(codes, np.column_stack((-(spent**2), spent)), np.zeros(10))
+    worth = Acquisition(past, coding, known, np.array([-1.0, 1.0]), start=10)
+    assert (worth(np.array([[2, 2, 2, 2, 1, 1, 1, 1], [2] * 8])) > 0).all()
+
+
 def test_an_exhausted_space_ends_in_words():
     space = space_of(2, 2)
     study = search(space, 4)
@@ -151,9 +174,10 @@ def test_odd_spaces_are_searched(options, directions):
         lambda genes: (0.5, None),
         lambda genes: (None, None),
         lambda genes: (math.inf, None),
+        lambda genes: (math.nan, None),
         lambda genes: (None if genes["g0"] == 0 else 0.5, 1.0 if genes["g1"] == 0 else -1.0),
     ],
-    ids=["all infeasible", "all equal", "all failed", "all infinite", "mixed"],
+    ids=["all infeasible", "all equal", "all failed", "all infinite", "all NaN", "mixed"],
 )
 @pytest.mark.parametrize("objectives", [1, 2])
 def test_odd_answers_are_no_crash(answer, objectives):

@@ -37,6 +37,31 @@ def test_the_process_is_scikit_learns_with_genes_one_hot():
     assert spread**2 + 0.04 == pytest.approx(deviation**2, abs=1e-9)
 
 
+def test_what_is_expected_of_the_observations_is_what_is_predicted_there():
+    codes, values = drawn(20), np.random.default_rng(1).normal(size=20)
+    features = np.random.default_rng(3).normal(size=(20, 2))
+    kernel = Kernel(OPTIONS, np.array([0.3, 0.7, 0.2, 0.5]), 1.5, 0.04, 0.3)
+    model = observe(kernel, codes, values, features=features)
+    assert model.expected == pytest.approx(model.predict(codes, features)[0], abs=1e-9)
+
+
+def test_believing_is_to_observe_what_was_expected():
+    codes, values = drawn(20), np.random.default_rng(1).normal(size=20)
+    features = np.random.default_rng(3).normal(size=(30, 2))
+    kernel = Kernel(OPTIONS, np.array([0.3, 0.7, 0.2, 0.5]), 1.5, 0.04, 0.3)
+    model = observe(kernel, codes, values, features=features[:20])
+    pending, unseen = drawn(4, seed=5), drawn(6, seed=6)
+    expected, _ = model.predict(pending, features[20:24])
+    believer = model.believing(pending, features[20:24])
+    assert believer.expected == pytest.approx(np.concatenate((model.expected, expected)))
+    mean, deviation = believer.predict(unseen, features[24:])
+    assert mean == pytest.approx(model.predict(unseen, features[24:])[0], abs=1e-9)
+    # The deviation of a process depends on where it was observed, not on what.
+    seen = np.vstack((codes, pending))
+    anything = observe(kernel, seen, np.zeros(24), features=features[:24])
+    assert deviation == pytest.approx(anything.predict(unseen, features[24:])[1], abs=1e-9)
+
+
 def test_the_gradient_of_the_likelihood_is_its_slope():
     codes, values = drawn(15), np.random.default_rng(1).normal(size=15)
     features = np.random.default_rng(3).normal(size=(15, 2))
