@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import ArchitectureError, InputError
@@ -85,6 +86,16 @@ def own_rule(kind: str) -> OwnRule:
     Raises:
         ArchitectureError: there is no such unit, or its rule lacks a part.
     """
+    try:
+        source = digest(kind)
+    except InputError as error:
+        raise ArchitectureError(f"unit kind {error}") from error
+    return _rule_in(kind, source)
+
+
+@lru_cache(maxsize=64)
+def _rule_in(kind: str, source: str) -> OwnRule:
+    """The same, kept while the file is as it was: searches ask thousands of times."""
     rule: Any = getattr(own_class(kind), "rule", None)
     missing = [part for part in _PARTS if not hasattr(rule, part)]
     if missing:
@@ -93,4 +104,4 @@ def own_rule(kind: str) -> OwnRule:
             f"{'none' if rule is None else f'one without {missing[0]}'}; allowed: "
             "nas.unit_rules.PlainRule(...) or an object with " + ", ".join(_PARTS)
         )
-    return OwnRule(kind, digest(kind), rule)
+    return OwnRule(kind, source, rule)
