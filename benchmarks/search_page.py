@@ -147,7 +147,8 @@ def verdict(name: str, value: float, bound: float, *, least: bool, digits: int =
 
 
 def asked(results: dict, truth: Truth) -> list[str]:
-    lines, ours = [], runs_of(results, "front")
+    ours = runs_of(results, "front")
+    lines = [verdict("seeds of the front's case", len(ours), 20, least=True, digits=0)]
     for number, bound in ((50, 0.87), (100, 0.955), (200, 0.984)) if ours else ():
         mean = statistics.mean(truth.share(r, number) for r in ours.values())
         lines.append(verdict(f"mean volume at {number}", mean, bound, least=True))
@@ -158,7 +159,7 @@ def asked(results: dict, truth: Truth) -> list[str]:
     for limit, bound in zip(LIMITS, (0.01, 0.01, 0.07), strict=True):
         if runs := runs_of(results, ONE[limit]):
             mean = statistics.mean(truth.regret(r, 50, limit) for r in runs.values())
-            name = f"mean regret at 50 under {limit / 1e6:.1f} M, percentage points"
+            name = f"mean regret at 50 under {limit / 1e6:.1f} M, points ({len(runs)} seeds)"
             lines.append(verdict(name, mean, bound, least=False))
     if runs := runs_of(results, ONE[LIMITS[1]]):
         first = [truth.optimum(r, LIMITS[1]) for r in runs.values()]
@@ -181,7 +182,7 @@ def beside(results: dict, truth: Truth) -> list[str]:
         lost = statistics.mean(
             truth.share(ours[s], number) - truth.share(learned[s], number) for s in seeds
         )
-        name = f"volume lost at {number} with the cost learned"
+        name = f"volume lost at {number} with the cost learned ({len(seeds)} seeds)"
         lines.append(verdict(name, lost, 0.01, least=False))
     four = runs_of(results, "four workers")
     seeds = [seed for seed in ours if seed in four]
