@@ -29,6 +29,7 @@ from collections.abc import Callable
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
@@ -91,30 +92,36 @@ class Single(Dataset):
         return image.sub(self.mean).div(self.std), self.labels[index]
 
 
-def users(architecture: nas.Architecture, data: DataSet, settings: TrainingSettings) -> None:
-    """The loop a user would write."""
-    torch.manual_seed(0)
+def users(
+    architecture: nas.Architecture, data: DataSet, settings: TrainingSettings, *, seed: int = 0
+) -> tuple[nn.Module, float]:
+    """The loop a user would write; the trained module and its validation accuracy at the end."""
+    torch.manual_seed(seed)
     module = build(architecture)
     steps = DataLoader(Single(data.train, data, training=True), settings.batch_size, shuffle=True)
     rest = DataLoader(Single(data.validation, data, training=False), settings.batch_size)
     optimizer = torch.optim.SGD(
         module.parameters(), lr=0.07, momentum=0.9, weight_decay=4e-5, nesterov=True
     )
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.07, total_steps=len(steps))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.07, total_steps=settings.epochs * len(steps)
+    )
     running = 0.0
     module.train()
-    for images, labels in steps:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(module(images), labels)
-        loss.backward()
-        optimizer.step()
-        scheduler.step()
-        running += loss.item()
+    for _ in range(settings.epochs):
+        for images, labels in steps:
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(module(images), labels)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            running += loss.item()
     module.eval()
     right = 0
     with torch.no_grad():
         for images, labels in rest:
             right += (module(images).argmax(1) == labels).sum().item()
+    return module, right / len(data.validation)
 
 
 def single(data: DataSet) -> None:
@@ -131,7 +138,7 @@ def whole(data: DataSet, settings: TrainingSettings) -> None:
         augmented(images, random, data=data, settings=settings)
 
 
-def seconds(work: Callable[[], None]) -> tuple[float, float]:
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
     """Wall clock and CPU time of a piece of work."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
@@ -139,7 +146,7 @@ def seconds(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def compare(
-    theirs: Callable[[], None], ours: Callable[[], None], rounds: int
+    theirs: Callable[[], object], ours: Callable[[], object], rounds: int
 ) -> dict[str, list[float]]:
     """Ratios theirs / ours, a round each, of wall clock and CPU time; a first round is left out."""
     found: dict[str, list[float]] = {"wall": [], "cpu": []}

@@ -96,3 +96,110 @@ def test_a_trial_prints_its_section_and_writes_nothing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "exclusive waiter past three shared holders, longest of 2" in done.stdout
     assert [path.stat().st_mtime_ns for path in results] == before
+
+
+def candidate(cpu_seconds: float, validation: float, **changed: Any) -> Any:
+    from end_to_end_parts.replay import Candidate
+
+    given = {
+        "cpu_seconds": cpu_seconds, "kind": "evaluated", "fingerprint": f"at{cpu_seconds:g}",
+        "text": "", "keeps": True, "whole": True, "latency_ms": 1.0, "validation": validation,
+        "measuring": 1.0, "training": 4.0, "epochs": 9, "test": validation,
+    }  # fmt: skip
+    return Candidate(**{**given, **changed})
+
+
+def test_the_best_so_far_keeps_the_limit_was_trained_whole_and_is_not_refuted() -> None:
+    from end_to_end_parts.replay import incumbents
+
+    every = [
+        candidate(10, 0.5),
+        candidate(20, 0.9, keeps=False),
+        candidate(30, 0.8, whole=False),
+        candidate(40, 0.7),
+        candidate(50, 0.6),
+    ]
+    assert [one.cpu_seconds for one in incumbents(every, [])] == [10, 40]
+    assert [one.cpu_seconds for one in incumbents(every, ["at40"])] == [10, 50]
+
+
+def test_an_accuracy_is_reached_when_it_is_not_lost_again() -> None:
+    from end_to_end_parts.replay import accuracy_at, reached
+
+    curve = [
+        candidate(10, 0.5),
+        candidate(20, 0.6, test=0.8),
+        candidate(30, 0.7, test=0.6),
+        candidate(40, 0.8, test=0.75),
+    ]
+    assert reached(curve, 0.7) == 40
+    assert reached(curve, 0.6) == 20
+    assert reached(curve, 0.9) is None
+    assert accuracy_at(curve, 5) is None
+    assert accuracy_at(curve, 35) == 0.6
+
+
+def test_cpu_seconds_at_a_moment_lie_between_the_samples() -> None:
+    from end_to_end_parts.sides import spans
+
+    samples = [(100.0, 0.0), (110.0, 5.0), (120.0, 15.0)]
+    events = [
+        {"time": 104.0, "event": "stage", "trial": 0, "stage": "measuring"},
+        {"time": 110.0, "event": "stage", "trial": 0, "stage": "training"},
+        {"time": 115.0, "event": "epoch", "trial": 0},
+        {"time": 117.0, "event": "outcome", "trial": 0},
+    ]
+    found = spans(events, samples)
+    # 0.5 CPU seconds a second at first, then 1.
+    assert found[None]["start"] == pytest.approx(2.0)
+    assert found[0] == pytest.approx({"measuring": 3.0, "training": 7.0, "between": 3.0})
+
+
+def test_what_the_script_wastes_and_the_rungs_save_is_counted_as_by_hand() -> None:
+    from end_to_end_parts.contributions import rungs_saved, wasted
+    from end_to_end_parts.setting import Setting
+
+    every = [
+        candidate(10, 0.5),
+        candidate(20, 0.5, keeps=False, training=6.0),
+        candidate(40, 0.5, kind="repeated", training=7.0),
+    ]
+    run = {"candidates": [one.to_json() for one in every]}
+    assert wasted(run) == pytest.approx((6 / 40, 8 / 40))
+    rungs = [candidate(10, 0.5, training=2.0, epochs=1), candidate(20, 0.5, training=13, epochs=13)]
+    run = {"candidates": [one.to_json() for one in rungs]}
+    # Two and one CPU seconds an epoch, nine epochs: 27 of 15 that were spent.
+    assert rungs_saved(run, Setting(epochs=9)) == pytest.approx(27 / 15)
+
+
+def test_the_script_of_a_user_measures_trains_and_penalises_a_candidate(tmp_path: Path) -> None:
+    from end_to_end_parts.script import examined, told
+    from end_to_end_parts.setting import Setting
+    from training import data_set
+
+    from search_spaces import Mixed
+
+    space = Mixed(input=(1, 28, 28), classes=10, widths=(12,), depths=(1,))
+    genes = {gene.name: gene.options[0] for gene in space.genes}
+    setting = Setting(epochs=1, batch_size=8)
+    found = examined(genes, space, data_set(16, 8), setting, 1e-6, tmp_path / "w.safetensors", 0)
+    assert found["latency_ms"] > 0
+    assert not found["keeps"]
+    assert found["told"] < found["validation"]
+    assert (tmp_path / "w.safetensors").exists()
+    # Half as slow again as the limit with its 2.5 %: half a point of accuracy is taken off.
+    assert told(0.8, 1.5 * 1.025, 1.0) == pytest.approx(0.3)
+    assert told(0.8, 1.02, 1.0) == 0.8
+
+
+def test_a_program_is_ended_at_its_budget_of_cpu_seconds_and_its_children_count(
+    tmp_path: Path,
+) -> None:
+    from end_to_end_parts.tree import Tree, run_beside
+
+    busy = "while True: pass"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    tree = Tree([sys.executable, "-c", child], output=tmp_path / "out", budget_seconds=0.5)
+    run_beside([tree], [], seconds=300)
+    assert 0.5 <= tree.samples[-1][1] < 30
+    assert not tree.ended_in_budget
