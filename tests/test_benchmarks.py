@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -197,9 +198,11 @@ def test_a_program_is_ended_at_its_budget_of_cpu_seconds_and_its_children_count(
 ) -> None:
     from end_to_end_parts.tree import Tree, run_beside
 
-    busy = "while True: pass"
+    busy = f"while True: pass  # {tmp_path}"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
     tree = Tree([sys.executable, "-c", child], output=tmp_path / "out", budget_seconds=0.5)
     run_beside([tree], [], seconds=300)
     assert 0.5 <= tree.samples[-1][1] < 30
     assert not tree.ended_in_budget
+    alive = [word for one in psutil.process_iter(["cmdline"]) for word in one.info["cmdline"] or ()]
+    assert busy not in alive

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from bisect import bisect_left
@@ -27,6 +26,7 @@ class Tree:
         self.samples = [(time.time(), 0.0)]
         self._budget = budget_seconds
         self._until: float | None = None
+        self._latest: list[psutil.Process] = []
         with output.open("w") as file:
             self._process = subprocess.Popen(
                 command,
@@ -40,6 +40,7 @@ class Tree:
     def poll(self) -> bool:
         """Read the clock, end what is over its budget; whether it still runs."""
         if self._process.poll() is not None:
+            _kill(self._latest)  # who was left behind by a program that ended at once
             return False
         self.samples.append((time.time(), max(self.samples[-1][1], self._seconds())))
         if self.samples[-1][1] >= self._budget:
@@ -51,7 +52,8 @@ class Tree:
     def end(self) -> None:
         """Ask it to end, once; it is killed if it takes too long over that."""
         if self._until is None:
-            self._process.send_signal(signal.SIGINT)
+            # An interrupt would be ignored by what was started in the background of a shell.
+            self._process.terminate()
             self._until = time.monotonic() + ENDING_SECONDS
 
     @property
@@ -61,7 +63,8 @@ class Tree:
 
     def _seconds(self) -> float:
         total = 0.0
-        for process in self._processes():
+        self._latest = self._processes()
+        for process in self._latest:
             with suppress(psutil.NoSuchProcess):
                 used = process.cpu_times()
                 total += used.user + used.system + used.children_user + used.children_system
@@ -74,10 +77,14 @@ class Tree:
         return []
 
     def kill(self) -> None:
-        for process in self._processes():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        _kill(self._processes())
         self._process.wait()
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def cpu_at(samples: list[tuple[float, float]], moment: float) -> float:
