@@ -36,7 +36,7 @@ def contributions(lines: list[dict[str, Any]], setting: Setting) -> Iterator[str
             f"(geometric mean of {len(medians)} networks, {min(medians):.2f} to {max(medians):.2f})"
         )
     yield "- sampler, and parts switched off: the rows `tool, ...` of the first table, if run\n"
-    yield "CPU seconds by what they were spent on, mean of the seeds:\n"
+    yield "CPU seconds by what they were spent on until a side was ended, mean of the seeds:\n"
     for name, some in (("tool", tool), ("script", script)):
         if some:
             whole = statistics.mean(run["cpu_seconds"] for run in some)

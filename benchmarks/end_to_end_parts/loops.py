@@ -18,7 +18,7 @@ import nas
 from nas.data import load
 from nas.training import probed, train
 
-NETWORKS, ROUNDS = 6, 3
+NETWORKS, ROUNDS = 4, 2
 
 
 def loops(lines: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:

@@ -15,6 +15,7 @@ MARKS = (40, 60, 80, 120, 160, 200, 250, 300, 350, 400)
 
 def page(lines: list[dict[str, Any]], setting: Setting) -> str:
     runs = [one for one in lines if one["kind"] == "run"]
+    runs.sort(key=lambda run: (run["side"], run["seed"]))
     if not runs:
         raise SystemExit("the results: must hold a run; got none; allowed: run it on")
     return "\n".join(

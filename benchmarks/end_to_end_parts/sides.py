@@ -109,7 +109,9 @@ class Side:
             "measuring": sum(one.measuring for one in found),
             "training": sum(one.training for one in found),
         }
-        return found, {**spent, "start": found[0].cpu_seconds - sum(spent.values())}
+        first = found[0]
+        spent["start"] = first.cpu_seconds - first.measuring - first.training
+        return found, spent
 
     def _study(self) -> tuple[list[Candidate], dict[str, float]]:
         path = self.folder / STUDY
