@@ -144,11 +144,12 @@ def study_table(study: StudyStatus) -> RenderableType:
 
 
 def _bottleneck(spent: Mapping[str, float]) -> str:
-    """The stage that takes most of a study's time, and its share."""
+    """The stage that takes most of a study's time, and its share; a table's look-ups take none."""
     whole = sum(spent.values())
-    return next(
-        (f"{n}, {100 * s / whole:.0f} % of the time of trials" for n, s in spent.items()), ""
-    )
+    if whole <= 0:
+        return ""
+    stage, seconds = max(spent.items(), key=lambda one: one[1])
+    return f"{stage}, {100 * seconds / whole:.0f} % of the time of trials"
 
 
 def _line(outcome: Outcome) -> str:

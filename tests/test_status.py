@@ -23,3 +23,15 @@ def test_the_status_of_a_study_names_its_bottleneck(tmp_path: Path) -> None:
     with console.capture() as captured:
         console.print(study_table(slow))
     assert "training, 75 % of the time of trials" in captured.get()
+
+
+def test_a_study_whose_trials_took_no_time_has_no_bottleneck(tmp_path: Path) -> None:
+    run(tmp_path / "one", proposals=6)
+    write(Settings(), tmp_path / "one" / "settings.yaml")
+    (found,) = status(tmp_path, "one")
+    console = Console(width=100)
+    with console.capture() as captured:
+        # Seconds are kept to a tenth of a millisecond: look-ups in a table may be 0 each.
+        console.print(study_table(replace(found, spent={"counting": 0.0, "training": 0.0})))
+    assert "bottleneck" not in captured.get()
+    assert "evaluated" in captured.get()
