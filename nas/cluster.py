@@ -43,7 +43,7 @@ def facts() -> dict[str, str]:
 
 
 def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> None:
-    """Raise unless all workers, by address, have the driver's facts.
+    """Refuse workers, by address, that have not the driver's facts.
 
     Raises:
         SettingsError: one has not, or cannot even say.
@@ -57,10 +57,17 @@ def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> Non
                 raise _unfit(address, f"{what} {there.get(what)}, here {number}")
 
 
-def _unfit(address: str, got: str) -> SettingsError:
+def _unfit(address: str, got: str, kept: str = "nothing was begun") -> SettingsError:
     return SettingsError(
         f"execution.scheduler: every worker must run the driver's latency-nas and Python; got "
-        f"{got} on {address}; nothing was begun; allowed: the same installation on all machines"
+        f"{got} on {address}; {kept}; allowed: the same installation on all machines"
+    )
+
+
+def _gone() -> StudyError:
+    return StudyError(
+        "execution.scheduler: must stay for as long as the study runs; got one that is gone; what "
+        "was written stays; allowed: nas resume, with a scheduler that answers"
     )
 
 
@@ -90,8 +97,9 @@ class Cluster:
             failing.callback(self._stack.close)
             self.client = self._connected(scheduler, number, gpus)
             self.number = self._places()
+            self.client.subscribe_topic(self._topic, self._take)
+            self._stack.callback(self._left)
             failing.pop_all()
-        self.client.subscribe_topic(self._topic, self._take)
 
     def _connected(self, scheduler: str | None, number: int, gpus: tuple[str, ...]) -> Client:
         try:
@@ -115,13 +123,14 @@ class Cluster:
             client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
             self._stack.callback(client.close)
             client.wait_for_workers(awaited, timeout=WORKERS_SECONDS)
+            found = client.run(facts, on_error="return")
         except (OSError, ValueError) as error:
             raise SettingsError(
                 "execution.scheduler: must be the address of a Dask scheduler that answers and has "
                 f"a worker; got {scheduler!r} ({str(error).strip()[:200]}); nothing was begun; "
                 "allowed: tcp://HOST:8786, or null for workers of this machine"
             ) from error
-        check_workers(client.run(facts, on_error="return"))
+        check_workers(found)
         return client
 
     def _start(self, scheduler: str, number: int, gpus: tuple[str, ...]) -> None:
@@ -158,8 +167,9 @@ class Cluster:
 
     def _take(self, event: tuple[float, bytes]) -> None:
         key, kind, value = pickle.loads(event[1])
-        if key in self._queues:
-            self._queues[key].put((kind, value))
+        # A late one may come when nobody waits for it any more.
+        if (queue := self._queues.get(key)) is not None:
+            queue.put((kind, value))
 
     def run(
         self,
@@ -177,9 +187,13 @@ class Cluster:
         """
         key = f"nas-{uuid4().hex}"
         events = self._queues[key] = SimpleQueue()
-        future = self.client.submit(
-            self._work, task, arguments, here=facts(), key=key, resources=self._resources
-        )
+        try:
+            future = self.client.submit(
+                self._work, task, arguments, here=facts(), key=key, resources=self._resources
+            )
+        except (CancelledError, OSError):
+            del self._queues[key]
+            raise _gone() from None
         future.add_done_callback(lambda _: events.put(("done", None)))
         try:
             return self._awaited(future, events, report, stop)
@@ -220,15 +234,16 @@ class Cluster:
         except KilledWorker as error:
             gone = error.last_worker.address
             raise CrashError(f"training: its worker must stay; got {gone}, which is gone") from None
-        except CancelledError:
-            raise StudyError(
-                "execution.scheduler: must stay for as long as the study runs; got one that is "
-                "gone; what was written stays; allowed: nas resume, with a scheduler that answers"
-            ) from None
+        except (CancelledError, OSError):  # what a task raises is never an OSError: see `portable`
+            raise _gone() from None
 
     def close(self) -> None:
-        """Leave the cluster; workers of this machine end."""
+        """Leave the cluster: its workers keep no process of ours, those of this machine end."""
         self._stack.close()
+
+    def _left(self) -> None:
+        with contextlib.suppress(CancelledError, OSError):
+            self.client.run(_leave, on_error="ignore")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -240,8 +255,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-_IDLE: dict[object, list[WorkerProcess]] = {}
-"""Of a worker: the child processes that wait for a task."""
+_IDLE: dict[tuple[object, ...], list[WorkerProcess]] = {}
+"""Of a worker: the child processes that wait for a task, each driver's apart."""
+
+
+def _leave() -> None:
+    """What a worker does when a driver leaves: idle processes end, also those of killed drivers.
+
+    Another driver that shares the worker starts a new one with its next task.
+    """
+    for idle in _IDLE.values():
+        while idle:
+            idle.pop().close()
 
 
 def _work(
@@ -268,9 +293,10 @@ def _work(
         return state is None or state.state != "executing"
 
     if here != facts():
-        raise _unfit(worker.address, f"{facts()}, there {dict(here)}")
+        there = ", ".join(f"{what} {number}" for what, number in facts().items())
+        raise _unfit(worker.address, there, "what was found stays")
     tell("begun", worker.address)
-    idle = _IDLE.setdefault((tuple(variables.items()), timeout), [])
+    idle = _IDLE.setdefault((topic, tuple(variables.items()), timeout), [])
     try:
         process = idle.pop()
     except IndexError:

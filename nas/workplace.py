@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nas.cluster import Cluster
+from nas.cluster import GPU, Cluster
 from nas.composition import Parts
 from nas.errors import SettingsError
 from nas.settings import ExecutionSettings, TrainingSettings
@@ -58,7 +58,13 @@ def _gpus(training: TrainingSettings, execution: ExecutionSettings) -> tuple[str
 
         found = tuple(gpus())
     asked = execution.gpus
-    if asked is not None and execution.scheduler is None and len(found) < asked:
+    if asked is not None and execution.scheduler is not None:
+        raise SettingsError(
+            f"execution.gpus: counts the GPUs of this machine; got {asked} with "
+            f"execution.scheduler, whose workers tell theirs by the resource {GPU}; nothing was "
+            "begun; allowed: null"
+        )
+    if asked is not None and len(found) < asked:
         raise SettingsError(
             f"execution.gpus: so many must be here, and be trained on; got {asked}, while "
             f"training.device={training.device} has {len(found)}; nothing was begun; allowed: "

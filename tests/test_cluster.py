@@ -138,8 +138,8 @@ def test_a_worker_that_dies_is_a_crash_and_its_successor_works(cluster, tasks) -
 
 
 @pytest.mark.slow
-def test_a_task_that_hangs_is_ended(cluster, tasks) -> None:  # type: ignore[no-untyped-def]
-    cluster._work.keywords["timeout"] = 2.0
+def test_a_task_that_hangs_is_ended(cluster, tasks, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setitem(cluster._work.keywords, "timeout", 2.0)
     with pytest.raises(HungError, match=r"execution\.timeout; got none for 2 s"):
         cluster.run(tasks.sleep, {})
 
@@ -219,6 +219,8 @@ def test_a_study_on_a_scheduler_survives_one_of_two_workers_and_the_driver(tmp_p
         assert kinds["evaluated"] == 16
         assert set(kinds) <= {"evaluated", "repeated"}
         assert kinds.total() == len(found)
+        # Neither this driver nor the killed one left a process on a worker that goes on.
+        wait(lambda: not psutil.Process(two.pid).children())
     finally:
         for process in (one, two, scheduler):
             process.kill()
