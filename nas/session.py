@@ -181,6 +181,7 @@ def resume(
         check_versions(storage)
         parts = _resumed(storage, overrides, folder=str(folder))
         with closing(workers_of(parts, stop=signals.stop)) as workers:
+            _keep(parts.settings, storage)
             return run(
                 parts,
                 storage,
@@ -227,7 +228,11 @@ def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) ->
         )
     parts = compose_parts(new, resolved=storage.get("nas.resolved") or {})
     check_same(storage, facts_of(parts))
-    write(new, storage.path / "settings.yaml")
-    if storage.uri is not None:
-        storage.set("nas.settings", plain(new))
     return parts
+
+
+def _keep(settings: Settings, storage: StudyStorage) -> None:
+    """Write the settings of a resume that is not refused any more."""
+    write(settings, storage.path / "settings.yaml")
+    if storage.uri is not None:
+        storage.set("nas.settings", plain(settings))

@@ -401,6 +401,16 @@ def test_a_sweep_goes_on_after_an_error_of_the_system(
     assert (folder / "runs" / "second" / "study.db").is_file()
 
 
+def test_a_resume_that_is_refused_changes_no_setting(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (finished / "runs" / "first" / "settings.yaml").read_bytes()
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main_in(finished, "resume", "first", "study.trials=4", "execution=dask") == 2
+    assert "execution=dask needs the extra dask" in capsys.readouterr().err
+    assert (finished / "runs" / "first" / "settings.yaml").read_bytes() == settings
+
+
 def next_of(printed: str, verb: str) -> list[list[str]]:
     """The commands of a verb below `next`, as words."""
     lines = re.findall(rf"^  (nas {verb}.*?)(?:  .*)?$", printed.rpartition("\nnext\n")[2], re.M)
