@@ -181,6 +181,8 @@ class CommandWorker:
             isinstance(state.get(name, 0.0), int | float) for name in NUMBERS
         ):
             raise self._lost(f"a state that is no object of numbers: {state!r:.80}")
+        if not isinstance(state.get("governor", ""), str):
+            raise self._lost(f"a state whose governor is no word: {state!r:.80}")
         return said
 
     def _lost(self, what: str) -> WorkerLostError:

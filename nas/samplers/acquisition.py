@@ -77,8 +77,9 @@ class Acquisition:
                 expected = np.empty(len(shown))
                 expected[np.concatenate((seen, pending))] = model.expected
                 self.values[:, j] = expected[shown]
-            self._worst = self._worst_of(floor, signs < 0, self._known.greatest())
-            self._front = self.values[nondominated(self.values)]
+            if told.shape[1] > 1:
+                self._worst = self._worst_of(floor, signs < 0, self._known.greatest())
+                self._front = self.values[nondominated(self.values)]
 
     @property
     def best(self) -> Codes:

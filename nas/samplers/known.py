@@ -25,7 +25,8 @@ class Known:
     `violation`: the worst violation of the limits that can be checked beforehand, above 0 where
     one is broken. `features`: numbers that the objectives follow roughly (logarithms of parameters
     and multiply-adds). `most`: values, violation and features are asked of at most so many
-    candidates a proposal, those that look best without (None: of all).
+    candidates a proposal, those that look best without (None: of all); with several objectives
+    `values` once of as many more as there are options, for the greatest of each.
 
     The answers are remembered: they must depend on the genes alone.
     """

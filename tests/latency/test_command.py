@@ -147,6 +147,7 @@ def test_a_program_that_prints_nonsense_or_fails_is_told_before_anything_starts(
         ("answer['times_ms'] = [['fast'] * len(t) for t in times]", "not above 0"),
         ("answer['times_ms'] = times[:-1]", "where .* were asked for"),
         ("answer['state'] = {'celsius': 'hot'}", "a state that is no object of numbers"),
+        ("answer['state'] = {'governor': 5}", "a state whose governor is no word"),
     ],
 )
 def test_impossible_times_are_told(program, last, told):
