@@ -88,11 +88,14 @@ def test_a_version_of_mlflow_that_was_not_tried_is_served_by_its_own_command(sho
         "import sys; from nas.tracking import server_process, view; view.TRIED = ();"
         "server_process.main()"
     )
-    where = ["127.0.0.1", "5650", f"sqlite:///{runs}/mlflow.db", str(runs / "mlartifacts")]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = ["127.0.0.1", str(port), f"sqlite:///{runs}/mlflow.db", str(runs / "mlartifacts")]
     untried = subprocess.Popen(
         [sys.executable, "-c", script, *where], stdin=subprocess.PIPE, start_new_session=True
     )
-    with Server("http://127.0.0.1:5650", process=untried) as other:
+    with Server(f"http://127.0.0.1:{port}", process=untried) as other:
         assert _answers(other, untried)
         assert other.address(NAME).partition("/#")[2] == server.address(NAME).partition("/#")[2]
         assert len(family(other)) == 2
