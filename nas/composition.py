@@ -35,7 +35,8 @@ UNMEASURED_MS = 1000.0
 class Facts:
     """What the data say: input size, classes, hash, number of validation images, chance.
 
-    `kept` says whether images are in memory or streamed, and why; empty for a table.
+    `kept` says how many training images classes have and whether images are in memory or streamed,
+    and why; empty for a table.
     """
 
     name: str
@@ -141,7 +142,7 @@ def _trained(settings: Settings) -> Facts:
     resolve_training(settings.training)  # a device that is not there is told at once
     data = load(settings.data)
     images = len(data.validation)
-    return Facts(data.name, data.hash, data.input, data.classes, images, data.kept)
+    return Facts(data.name, data.hash, data.input, data.classes, images, data.told)
 
 
 def _check_init(

@@ -20,7 +20,8 @@ from nas.study.storage import StudyStorage
 from nas.workers import Workers
 
 PROCESSES = 2
-"""One thread each: a second thread saves a tenth on small images, a second process half."""
+"""Each with the study's threads, one unless it says more: a second thread saves a tenth on small
+images, a second process half."""
 
 KEY = "nas.seeds"
 

@@ -51,6 +51,18 @@ class DataSet:
     test: Split
     kept: str = "kept in memory"
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Training images of each class."""
+        found: list[int] = torch.bincount(self.train.labels, minlength=self.classes).tolist()
+        return tuple(found)
+
+    @property
+    def told(self) -> str:
+        """Fewest and most training images of a class, and whether images are in memory, and why."""
+        least, most = min(self.counts), max(self.counts)
+        return f"{self.classes} classes of {least:,} to {most:,} training images, {self.kept}"
+
 
 Indices = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Which images are for training, validation and test."""

@@ -202,6 +202,18 @@ def test_accuracy_agrees_on_the_same_images_at_another_place(tmp_path):
     assert checks["accuracy"].agrees is True
 
 
+def test_another_accuracy_than_was_promised_disagrees_and_is_an_exit_status(copied):
+    from nas.cli import main
+
+    manifest = json.loads((copied / "model.json").read_text())
+    manifest["test_accuracy"] += 0.1
+    (copied / "model.json").write_text(json.dumps(manifest))
+    checks = {check.what: check for check in verify(copied, latency=False)}
+    assert checks["accuracy"].agrees is False
+    assert "-10.00 points" in checks["accuracy"].told
+    assert main(["verify", str(copied), "--no-latency"]) == 1
+
+
 def test_accuracy_without_images_is_not_compared_and_says_how_to_name_them(copied):
     manifest = json.loads((copied / "model.json").read_text())
     manifest["data"].update(name="arrays", path="gone.npz")
