@@ -38,8 +38,8 @@ COLUMNS = {
     "tags.`nas.outcome`": 100,
     "params.`architecture`": 400,
 }
-"""The columns behind the name, in order, with their widths in pixels: a window of 1,440 shows the
-place among the winners, too.
+"""The columns behind the name, in order, with their widths in pixels. A window of 1,440 shows them
+as far as the place among the winners, whose heading it cuts; it is scrolled sideways for the rest.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,19 @@ def report(browser: Browser, study: Path) -> Browser:
     return browser
 
 
+def drawn_again_ms(report: Browser) -> float:
+    """By the page's own clock, from the start of a reload to the last figure."""
+    report.driver.refresh()
+    until(report, "return performance.getEntriesByName('drawn').length > 0")
+    return float(str(report.run("return performance.getEntriesByName('drawn')[0].startTime")))
+
+
 def test_the_report_is_drawn_soon_without_an_error_or_a_request(
     report: Browser, study: Path, story: Story
 ) -> None:
     assert (study / "report" / "report.html").stat().st_size < 6_000_000
-    # The page's own clock, from the first byte to the last figure; a shared machine gets twice.
-    drawn = report.run("return performance.getEntriesByName('drawn')[0].startTime")
-    assert float(str(drawn)) < 2 * 3000
+    # On a shared machine the best of three is the page's own time.
+    assert min(drawn_again_ms(report) for _ in range(3)) < 3000
     assert report.errors() == []
     assert report.hosts() == set()
     charts = [chart for chart in charts_of(story) if not chart.is_empty]
@@ -43,7 +50,7 @@ def test_the_report_is_drawn_soon_without_an_error_or_a_request(
     assert min(shapes) > 0
 
 
-def test_a_point_that_is_pointed_at_shows_its_network(report: Browser) -> None:
+def test_a_point_that_is_pointed_at_shows_its_network(report: Browser, story: Story) -> None:
     report.run(
         "const p = document.querySelector('.plot');"
         "const c = p.data.findIndex(t => t.meta === 'candidate');"
@@ -52,6 +59,12 @@ def test_a_point_that_is_pointed_at_shows_its_network(report: Browser) -> None:
     shown = str(report.run("return document.querySelector('.hoverlayer').textContent"))
     assert "validation accuracy" in shown
     assert "multiply-adds" in shown
+    number = int(re.search(r"\d+", shown)[0])  # type: ignore[index]  # it begins with the trial
+    units = next(r for r in story.records if r.number == number).architecture.units
+    assert units
+    for unit in units:
+        kind = re.escape(unit.kind.rpartition(":")[2])
+        assert re.search(rf"{kind}\S* {unit.out_channels} (g\d+ )?k{unit.kernel_size}", shown)
 
 
 def test_the_mouse_over_a_point_shows_its_network_and_leaves_nothing_behind(

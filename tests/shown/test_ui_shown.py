@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -170,17 +171,21 @@ def test_accuracy_against_latency_is_drawn_beside_the_list(
     shown = str(until(browser, "return document.querySelector('.js-plotly-plot')?.textContent"))
     assert "latency_ms" in shown
     assert "accuracy" in shown
+    points = "return document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length"
+    assert int(str(until(browser, points))) > 0
     assert errors(browser) == []
 
 
-def test_the_studys_run_shows_its_winner_and_the_way_to_the_report(
-    browser: Browser, server: Server
+def test_the_studys_run_shows_its_winner_its_target_and_the_way_to_the_report(
+    browser: Browser, server: Server, story: Story
 ) -> None:
     _, experiment, parent = parts(server)
     browser.driver.get(f"{server.url}/#/experiments/{experiment}/runs/{parent}")
     until(browser, f'return document.querySelector("{REPORT}") !== null')
-    shown = browser.driver.find_element(By.TAG_NAME, "body").text
-    assert "winner" in shown
+    shown = browser.driver.find_element(By.TAG_NAME, "body").get_attribute("textContent") or ""
+    assert story.winner is not None
+    assert re.search(rf"winner\s*#{story.winner.number:03d} ", shown)
+    assert story.target in shown
     assert errors(browser) == []
 
 
