@@ -206,8 +206,10 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_stops_a_training_and_tells_how_it_goes_on(tmp_path):
+    # So many epochs that it cannot end before the signal comes.
+    words = [*WORDS, "training.epochs=1000"]
     started = subprocess.Popen(
-        [sys.executable, "-u", *WORDS], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-u", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     assert started.stdout is not None
     for line in started.stdout:
