@@ -171,7 +171,7 @@ def test_a_loss_that_is_not_a_number_is_one_message_and_loses_no_checkpoint(tmp_
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 
 
-WORDS = ["-m", "nas.cli", "train", TEXT, "training.epochs=12", "training.batch_size=64",
+WORDS = ["-m", "nas.cli", "train", TEXT, "training.epochs=60", "training.batch_size=64",
          "tracking=none"]  # fmt: skip
 
 
