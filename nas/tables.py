@@ -137,7 +137,9 @@ def study_table(study: StudyStatus) -> RenderableType:
     parts: list[RenderableType] = [facts(rows)]
     if drawn := sketch(study.points):
         parts += [Text(), *(Text(line, no_wrap=True) for line in drawn)]
-        parts.append(Text(f"{'':>10}validation accuracy by latency: {legend(study.points)}"))
+        # Two lines: together with every sign they are wider than 80.
+        words = ("validation accuracy by latency", legend(study.points))
+        parts += [Text(f"{'':>10}{line}") for line in words]
     if best is not None:
         parts += [Text(), forms([(f"trial {study.best_trial}", best.architecture.text)])]
     return Group(*parts)

@@ -3,11 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from reported import study
 from rich.console import Console
 from tiny import run
 
 from nas.settings import Settings
 from nas.settings.stored import write
+from nas.sketch import Sign
 from nas.status import status
 from nas.tables import study_table
 
@@ -35,3 +37,23 @@ def test_a_study_whose_trials_took_no_time_has_no_bottleneck(tmp_path: Path) -> 
         console.print(study_table(replace(found, spent={"counting": 0.0, "training": 0.0})))
     assert "bottleneck" not in captured.get()
     assert "evaluated" in captured.get()
+
+
+def test_the_plot_of_a_study_is_named_and_fits_80_columns(tmp_path: Path) -> None:
+    study(tmp_path / "one", proposals=15)
+    (found,) = status(tmp_path, "one")
+    # With every sign there is: the longest legend.
+    signs: tuple[Sign, ...] = ("best", "reference", "candidate", "infeasible")
+    points = [replace(p, sign=s) for p, s in zip(found.points, signs, strict=False)]
+    assert len(points) == len(signs)
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(study_table(replace(found, points=tuple(points))))
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    assert max(map(len, lines)) <= 80
+    (caption,) = [n for n, line in enumerate(lines) if "validation accuracy by latency" in line]
+    below = "\n".join(lines[caption:])
+    for word in ("* best", "R reference", "o feasible", "x over a limit"):
+        assert word in below  # broken by no end of a line
+    plot = "".join(line.partition("|")[2] for line in lines[:caption])
+    assert sorted(plot.replace(" ", "")) == sorted("*Rox")

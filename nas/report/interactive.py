@@ -18,6 +18,8 @@ SYMBOLS = {
     "infeasible": "circle-open",
 }
 SIZES = {"winner": 15, "reference": 12, "infeasible": 7}
+FAINT, RING = 0.55, 2
+"""What is over a limit: opacity with its intervals, and the width of its ring in pixels."""
 FORMATS = {"percent": ".0%", "count": "~s"}
 
 
@@ -100,6 +102,9 @@ def _trace(series: Series, chart: Chart) -> dict[str, Any]:
             "symbol": SYMBOLS.get(series.role, "circle"),
             "size": SIZES.get(series.role, 9),
         }
+        if series.role == "infeasible":
+            made["opacity"] = FAINT
+            made["marker"]["line"] = {"width": RING}
         if series.form == "steps":
             made["line"] = {"shape": "hv"}
         if series.form != "points":

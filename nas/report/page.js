@@ -11,8 +11,7 @@
     const data = figure.data.map((trace) => {
       const shade = colour(trace.meta);
       const made = Object.assign({}, trace);
-      const faint = trace.meta === "infeasible";
-      made.marker = Object.assign({}, trace.marker, { color: shade, opacity: faint ? 0.8 : 0.92 });
+      made.marker = Object.assign({}, trace.marker, { color: shade, opacity: 0.92 });
       if (trace.type === "scatter") made.line = Object.assign({}, trace.line, { color: shade, width: 2 });
       for (const axis of ["error_x", "error_y"]) {
         if (trace[axis]) made[axis] = Object.assign({}, trace[axis], { color: shade });
