@@ -159,6 +159,7 @@ def test_the_view_fits_80_columns_and_holds_what_matters() -> None:
     assert max(map(len, shown.splitlines())) <= 80
     flowing = " ".join(shown.split())
     for part in (
+        "limits latency <= 5 ms",
         "trial 18: training, epoch 3 of 12",
         "trial 17: 92.50 % (+2.50 points)",
         "shufflenet_v2_x0_5: 90.00 %",

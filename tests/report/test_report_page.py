@@ -121,6 +121,8 @@ def test_the_card_names_the_winner_its_limit_and_what_to_type(written: str, stor
     assert story.winner.architecture.text in text
     assert "below the limit" in text
     assert f"nas latency first:{story.winner.number}" in text
+    assert f"nas train first:{story.winner.number} " in text
+    assert f"nas export first:{story.winner.number} --to DIR" in text
     assert f"on {IMAGES} images" in text
     # Against the most accurate feasible trial, found here by hand.
     best = max(

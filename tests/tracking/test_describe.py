@@ -22,6 +22,7 @@ def test_goal_limits_target_and_progress_are_told():
     text = description(state(best=(BEST,)))
     assert "**Goal:** best validation accuracy within the limits" in text
     assert "latency no more than that of shufflenet\\_v2\\_x0\\_5" in text
+    assert "**Target:** local/onnxruntime/cpu/1" in text
     assert "**Progress:** 3 of 20 evaluated, 5 refused, 0 repeated, 0 failed" in text
 
 

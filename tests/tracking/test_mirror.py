@@ -32,6 +32,8 @@ from nas.result import Finalist
 from nas.tracking import MlflowMirror, mirror, store, view
 from nas.tracking.state import counted
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def mirrored(
     runs: Path,
@@ -520,6 +522,17 @@ def test_the_study_tells_with_what_it_ran(runs, tmp_path):
     assert origin["command"] == "nas search study.trials=20"
     assert {"python", "packages", "system", "processor", "cores"} <= origin.keys()
     assert origin["packages"]["mlflow"] == mlflow.__version__
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the code runs from no clone")
+def test_the_study_tells_the_git_revision_also_where_the_ui_looks_for_it(runs, tmp_path):
+    mirrored(runs, [])
+    parent = parent_run(runs)
+    path = client(runs).download_artifacts(parent.info.run_id, "origin.json", tmp_path)
+    told = json.loads(Path(path).read_text())["git"]
+    words = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    head = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    assert told["commit"] == parent.data.tags["mlflow.source.git.commit"] == head
 
 
 def test_counts_come_from_the_trials_even_if_an_error_ended_the_study(runs):

@@ -29,6 +29,12 @@ def test_a_name_says_how_a_trial_ended_that_was_not_trained():
     assert run_name(record(5, None)) == "#005 v1.sandglass"
 
 
+def test_the_name_of_a_trained_candidate_that_breaks_a_limit_says_so():
+    over = replace(outcome(), feasible=False, violations={"latency_of": 0.1})
+    name = run_name(record(7, over))
+    assert name == "#007 v1.sandglass infeasible 92.4% 0.142ms 412k"
+
+
 def test_stages_are_told_apart_by_stride_width_and_kind():
     # 48 at stride 2 twice, then 96: three stages; the second unit of a stage adds nothing.
     assert kinds(architecture()) == "v1.sandglass"
