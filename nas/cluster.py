@@ -1,9 +1,4 @@
-"""Workers of a Dask cluster: places at which a task runs as in a process of this machine.
-
-A worker hands a task to a child process of its own: that may crash or hang without taking the
-worker along, and ends when nobody waits for it any more. What the task reports comes back as events
-of the scheduler, in order and before its result.
-"""
+"""Workers of a Dask cluster: places at which a task runs as in a process of this machine."""
 
 from __future__ import annotations
 
@@ -17,13 +12,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from functools import partial
-from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from nas.cluster_worker import facts, leave, unfit, work
 from nas.errors import SettingsError, StudyError
-from nas.execution import POLL_SECONDS, CrashError, StoppedError, WorkerProcess
+from nas.execution import POLL_SECONDS, CrashError, StoppedError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -36,12 +31,6 @@ GPU = "GPU"
 """The resource of a worker that has a GPU: `dask worker --resources GPU=1`."""
 
 
-def facts() -> dict[str, str]:
-    """What a worker and the driver must have in common."""
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"latency-nas": version("latency-nas"), "Python": python}
-
-
 def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> None:
     """Refuse workers, by address, that have not the driver's facts.
 
@@ -51,17 +40,10 @@ def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> Non
     here = facts()
     for address, there in found.items():
         if isinstance(there, BaseException):
-            raise _unfit(address, f"one that cannot run it ({type(there).__name__}: {there})")
+            raise unfit(address, f"one that cannot run it ({type(there).__name__}: {there})")
         for what, number in here.items():
             if there.get(what) != number:
-                raise _unfit(address, f"{what} {there.get(what)}, here {number}")
-
-
-def _unfit(address: str, got: str, kept: str = "nothing was begun") -> SettingsError:
-    return SettingsError(
-        f"execution.scheduler: every worker must run the driver's latency-nas and Python; got "
-        f"{got} on {address}; {kept}; allowed: the same installation on all machines"
-    )
+                raise unfit(address, f"{what} {there.get(what)}, here {number}")
 
 
 def _gone() -> StudyError:
@@ -92,7 +74,7 @@ class Cluster:
         self._queues: dict[str, SimpleQueue[tuple[str, Any]]] = {}
         self._resources = {GPU: 1} if gpus else {}
         variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        self._work = partial(_work, topic=self._topic, variables=variables, timeout=timeout)
+        self._work = partial(work, topic=self._topic, variables=variables, timeout=timeout)
         with contextlib.ExitStack() as failing:
             failing.callback(self._stack.close)
             self.client = self._connected(scheduler, number, gpus)
@@ -243,7 +225,7 @@ class Cluster:
 
     def _left(self) -> None:
         with contextlib.suppress(CancelledError, OSError):
-            self.client.run(_leave, on_error="ignore")
+            self.client.run(leave, on_error="ignore")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -253,57 +235,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-_IDLE: dict[tuple[object, ...], list[WorkerProcess]] = {}
-"""Of a worker: the child processes that wait for a task, each driver's apart."""
-
-
-def _leave() -> None:
-    """What a worker does when a driver leaves: idle processes end, also those of killed drivers.
-
-    Another driver that shares the worker starts a new one with its next task.
-    """
-    for idle in _IDLE.values():
-        while idle:
-            idle.pop().close()
-
-
-def _work(
-    task: Callable[..., Any],
-    arguments: dict[str, Any],
-    *,
-    here: Mapping[str, str],
-    topic: str,
-    variables: Mapping[str, str],
-    timeout: float | None,
-) -> Any:
-    """What a worker does: the task in a child process, which ends when nobody waits for it."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    key = worker.get_current_task()
-
-    def tell(kind: str, value: Any) -> None:
-        worker.log_event(topic, pickle.dumps((key, kind, value)))
-
-    def given_up() -> bool:
-        # Cancelled by the driver, or by the scheduler because the driver is gone.
-        state = worker.state.tasks.get(key)
-        return state is None or state.state != "executing"
-
-    if here != facts():
-        there = ", ".join(f"{what} {number}" for what, number in facts().items())
-        raise _unfit(worker.address, there, "what was found stays")
-    tell("begun", worker.address)
-    idle = _IDLE.setdefault((topic, tuple(variables.items()), timeout), [])
-    try:
-        process = idle.pop()
-    except IndexError:
-        process = WorkerProcess(variables=variables, timeout=timeout)
-    try:
-        return process.run(
-            task, arguments, report=lambda *value: tell("report", value), stop=given_up
-        )
-    finally:
-        idle.append(process)

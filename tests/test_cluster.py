@@ -15,7 +15,8 @@ import pytest
 from hearing import nas as started
 from table_of_tiny import overrides, write_table
 
-from nas.cluster import Cluster, check_workers, facts
+from nas.cluster import Cluster, check_workers
+from nas.cluster_worker import facts
 from nas.errors import DataError, SettingsError
 from nas.execution import CrashError, HungError, StoppedError
 from nas.outcome import TrialRecord
