@@ -54,16 +54,6 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return study(tmp_path_factory.mktemp("runs") / "first")
-
-
-@pytest.fixture(scope="module")
-def story(path: Path) -> Story:
-    return read_story(path)
-
-
-@pytest.fixture(scope="module")
 def written(path: Path) -> str:
     return write_report(path).page.read_text()
 

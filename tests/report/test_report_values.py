@@ -21,16 +21,6 @@ from nas.report.story import Story, read_story
 from nas.report.tradeoff import accuracy_latency
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return study(tmp_path_factory.mktemp("runs") / "first")
-
-
-@pytest.fixture(scope="module")
-def story(path: Path) -> Story:
-    return read_story(path)
-
-
 def accuracy(record: TrialRecord) -> float:
     assert record.outcome is not None
     assert record.outcome.evaluation is not None
