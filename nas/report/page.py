@@ -10,6 +10,7 @@ from nas.quantities import span
 from nas.report.baselines import baselines
 from nas.report.card import card
 from nas.report.chart import Chart, Table
+from nas.report.classes import classes
 from nas.report.course import endings, history, time_spent
 from nas.report.drawing import block_table, drawing
 from nas.report.genes import blocks_by_stage, gene_importance
@@ -54,6 +55,7 @@ def page(story: Story, charts: list[Chart], stills: Mapping[str, bytes]) -> str:
         ("winner", "The network to take", card(story) + _best(story)),
         *((c.key, c.title, drawn(c, stills.get(c.key, b""))) for c in charts[:2]),
         ("networks", "Stage by stage", _networks(story)),
+        *((("classes", "Class by class", shown),) if (shown := classes(story)) else ()),
         ("baselines", "Against simpler ways", _baselines(story)),
         *((c.key, c.title, drawn(c, stills.get(c.key, b""))) for c in charts[2:]),
         ("reproduce", "How to do it again", _reproduce(story)),
