@@ -12,7 +12,7 @@ import torch
 from nas.data import DataSet, Split, batches, load
 from nas.data.resizing import resized
 from nas.errors import DataError, ExportError
-from nas.export.folder import GOLDEN, LABELS, Manifest, architecture_of, read, sha256
+from nas.export.folder import ARCHITECTURE, GOLDEN, LABELS, Manifest, architecture_of, read, sha256
 from nas.export.forms import (
     DYNAMIC,
     FORMS,
@@ -71,7 +71,7 @@ def verify(
         if changed
         else f"all {len(found.files)} as exported",
     )
-    if set(changed) & {*FORMS, GOLDEN, "architecture.json"}:
+    if set(changed) & {*FORMS, ARCHITECTURE, GOLDEN, LABELS}:
         return
     yield from _outputs(folder, found)
     yield _accuracy(folder, found, data)

@@ -150,8 +150,10 @@ def test_an_exported_folder_agrees_with_itself(made):
 
 
 def test_a_file_that_was_changed_or_lost_disagrees_by_name(copied):
-    (copied / STATIC).write_bytes((copied / STATIC).read_bytes()[:1000])
     (copied / "labels.txt").unlink()
+    (check,) = verify(copied)
+    assert (check.agrees, check.told.partition(":")[0]) == (False, "labels.txt")
+    (copied / STATIC).write_bytes((copied / STATIC).read_bytes()[:1000])
     (check,) = verify(copied)
     assert check.agrees is False
     assert "labels.txt, model.onnx" in check.told
