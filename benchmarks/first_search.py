@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from nas.architecture import Architecture
+
 PACKAGES = ("torch", "optuna", "mlflow", "hydra-core", "onnxruntime", "onnx", "thop", "numpy")
 KINDS = ("evaluated", "refused", "repeated", "failed")
 
@@ -51,8 +53,10 @@ def row(seed: int, found: dict[str, object]) -> tuple[str, dict[str, float]]:
     numbers = {}
     for name, finalist in (("winner", winner), ("reference", reference)):
         outcome = finalist["outcome"]
+        # As in the final table: the mean of the seeds, not the training that the search chose.
+        validation = statistics.mean(one["validation"] for one in finalist["seeds"])
         numbers |= {
-            f"{name} validation": 100 * outcome["evaluation"]["accuracy"],
+            f"{name} validation": 100 * validation,
             f"{name} test": 100 * finalist["test_accuracy"],
             f"{name} ms": outcome["latency"]["ms"],
             f"{name} M": outcome["costs"]["multiply_adds"] / 1e6,
@@ -78,7 +82,10 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}, " + ", ".join(f"{p} {version(p)}" for p in PACKAGES)
     )
-    print(f"\nn = {len(seeds)} seeds, one after the other, nothing else running.\n")
+    print(f"\nn = {len(seeds)} seeds of the search, one after the other, nothing else running.")
+    print(
+        "Accuracies are means of the three trainings of a finalist; latencies are the search's.\n"
+    )
     print(
         "| seed | winner: validation % | test % | ms | ratio | M multiply-adds "
         "| reference: validation % | test % | ms | M multiply-adds "
@@ -103,7 +110,8 @@ def main() -> None:
     print(f"- load average before each run: {loads}")
     print("\nWinners:\n")
     for seed, (_, found) in zip(seeds, all_numbers, strict=True):
-        print(f"- seed {seed}: `{found['winners'][0]['outcome']['architecture']['text']}`")
+        architecture = Architecture.from_json(found["winners"][0]["outcome"]["architecture"])
+        print(f"- seed {seed}: `{architecture.text}`")
 
 
 if __name__ == "__main__":
