@@ -137,10 +137,13 @@ def _looked_up(settings: Settings) -> Facts:
 
 def _trained(settings: Settings) -> Facts:
     from nas.data import load
+    from nas.training import check_batch
     from nas.training import resolve as resolve_training
 
-    resolve_training(settings.training)  # a device that is not there is told at once
+    # What no training could do is told at once.
+    resolve_training(settings.training)
     data = load(settings.data)
+    check_batch(settings.training, data)
     images = len(data.validation)
     return Facts(data.name, data.hash, data.input, data.classes, images, data.told)
 

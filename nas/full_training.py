@@ -102,9 +102,11 @@ def plan(
         from nas.weights import check_some
 
         check_some([architecture], Path(training.init))
+    from nas.training import check_batch
     from nas.training import resolve as resolve_training
 
     resolve_training(training)  # a device that is not there is told at once
+    check_batch(training, loaded)
     record = TrainedNetwork(
         name="",
         source=word,
@@ -120,7 +122,6 @@ def plan(
         command=command,
         notes=notes,
     )
-    _check_batch(record, loaded)
     stem = f"{study}-{trial}" if study else f"{_stem(word, architecture)}-{loaded.name}"
     return Task(record, folder, settings, re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-."))
 
@@ -177,14 +178,6 @@ def _stem(word: str, architecture: Architecture) -> str:
     if re.fullmatch(r"[A-Za-z0-9_]+", word):
         return word
     return Path(word).stem if word.endswith(".json") else architecture.fingerprint[:12]
-
-
-def _check_batch(record: TrainedNetwork, data: DataSet) -> None:
-    if record.training.batch_size > len(data.train):
-        raise SettingsError(
-            "training.batch_size: must not be larger than the training split; got "
-            f"{record.training.batch_size}; allowed up to {len(data.train)} for {data.name}"
-        )
 
 
 def train_task(

@@ -8,6 +8,7 @@ import torch
 
 from nas.data import DataSet
 from nas.data.augmentation import crop, erase, flip, jitter, normalise, shift
+from nas.errors import SettingsError
 from nas.settings import TrainingSettings
 from nas.training.group import ALONE, Group
 
@@ -46,6 +47,19 @@ def prepared(images: torch.Tensor, *, data: DataSet, settings: TrainingSettings)
         std=data.std,
         memory_format=MEMORY_FORMATS[settings.memory_format],
     )
+
+
+def check_batch(settings: TrainingSettings, data: DataSet) -> None:
+    """Raise unless the training images fill a batch.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    if settings.batch_size > len(data.train):
+        raise SettingsError(
+            "training.batch_size: must not be larger than the training split; got "
+            f"{settings.batch_size}; allowed up to {len(data.train)} for {data.name}"
+        )
 
 
 def class_weights(data: DataSet, settings: TrainingSettings) -> torch.Tensor | None:

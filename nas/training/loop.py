@@ -30,7 +30,14 @@ from nas.settings import TrainingSettings
 from nas.training import average, checkpoint
 from nas.training.checkpoint import Running
 from nas.training.group import ALONE, Group, joined, parallel, summed, wait
-from nas.training.inputs import LOW, MEMORY_FORMATS, augmented, batched, class_weights
+from nas.training.inputs import (
+    LOW,
+    MEMORY_FORMATS,
+    augmented,
+    batched,
+    check_batch,
+    class_weights,
+)
 from nas.training.judging import accuracy
 from nas.training.kernels import fast_kernels
 from nas.training.machine import conditions, resolve, threads
@@ -100,11 +107,7 @@ def _check_fits(
             f"training: network and data must fit; got a network for {architecture.input} and "
             f"{architecture.classes} classes; {data.name} has {data.input} and {data.classes}"
         )
-    if settings.batch_size > len(data.train):
-        raise SettingsError(
-            "training.batch_size: must not be larger than the training split; got "
-            f"{settings.batch_size}; allowed up to {len(data.train)} for {data.name}"
-        )
+    check_batch(settings, data)
     if settings.batch_size < 2 * group.processes:
         raise SettingsError(
             "training.batch_size: every process needs two images of a batch; got "

@@ -10,6 +10,7 @@ from nas.data import DataSet, Split
 from nas.data.augmentation import normalise
 from nas.errors import SettingsError, TrainingError
 from nas.latency.lease import exclusive
+from nas.network import build
 from nas.settings import DataSettings, TrainingSettings
 from nas.training import accuracy, resolve, train
 from nas.training.inputs import class_weights
@@ -215,6 +216,21 @@ def test_the_gradient_is_clipped_to_the_largest_norm(digits):
         for a, b in zip(after.parameters(), before.parameters(), strict=True)
     )
     assert moved**0.5 == pytest.approx(0.1 * 0.01, rel=1e-2)
+
+
+def test_label_smoothing_gives_a_share_of_each_label_to_all_classes(digits):
+    # With a learning rate of next to nothing the loss is that of the weights that were drawn.
+    settings = replace(
+        QUICK, epochs=1, batch_size=64, learning_rate=1e-12, shift=0, label_smoothing=0.2
+    )
+    data = few(digits, 64)
+    (found,) = train(NETWORK, data, settings, seed=0).evaluation.epochs
+    torch.manual_seed(0)
+    images = normalise(data.train.images, mean=data.mean, std=data.std)
+    with torch.no_grad():
+        surprise = -build(NETWORK)(images).log_softmax(1)
+    own = surprise.gather(1, data.train.labels[:, None]).mean()
+    assert found.loss == pytest.approx(float(0.8 * own + 0.2 * surprise.mean()), rel=1e-4)
 
 
 def test_averaged_weights_are_those_that_are_judged_and_kept(digits):
