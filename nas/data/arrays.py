@@ -32,7 +32,9 @@ def load_arrays(settings: DataSettings) -> DataSet:
         images=images,
         labels=labels,
         class_names=class_names,
-        indices=split(f"data {path}", labels=labels, sizes=sizes, seed=settings.seed),
+        indices=split(
+            f"data {path}", labels=labels, class_names=class_names, sizes=sizes, seed=settings.seed
+        ),
     )
 
 

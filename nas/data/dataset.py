@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ class DataSet:
     train: Split
     validation: Split
     test: Split
-    kept: str = "kept in memory"
+    kept: str = "kept in memory: arrays are read whole"
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -138,7 +139,12 @@ def _statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def split(
-    where: str, *, labels: np.ndarray, sizes: tuple[int, int, int | None], seed: int
+    where: str,
+    *,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    sizes: tuple[int, int, int | None],
+    seed: int,
 ) -> Indices:
     """A stratified split into so many images for training, validation and test (None: no test).
 
@@ -166,7 +172,7 @@ def split(
         if len(members) < len(wanted):
             raise DataError(
                 f"{where}: every class needs an image in each of {len(wanted)} splits; got "
-                f"{len(members)} of class {label}; allowed from {len(wanted)} on"
+                f"{len(members)} of class {class_names[label]}; allowed from {len(wanted)} on"
             )
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     order = order[np.argsort(place[order], kind="stable")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def from_files(
             f"streamed by {files.workers} workers"
         )
         log.info("%s: %s", name, kept)
-        indices = _indices(settings, counts, labels)
+        indices = _indices(settings, counts, labels, class_names)
         found = _streamed(settings, name, files, labels, class_names, indices, identity)
         return replace(found, kept=kept)
     kept = f"{size_gb:.2g} GB of pixels, kept in memory (data.memory_gb={settings.memory_gb:g})"
@@ -61,7 +62,7 @@ def from_files(
         images=images,
         labels=labels[readable],
         class_names=class_names,
-        indices=_indices(settings, _without(counts, readable), labels[readable]),
+        indices=_indices(settings, _without(counts, readable), labels[readable], class_names),
     )
     return replace(found, kept=kept)
 
@@ -113,9 +114,14 @@ def _without(counts: Mapping[str, int], kept: np.ndarray) -> dict[str, int]:
     return left
 
 
-def _indices(settings: DataSettings, counts: Mapping[str, int], labels: np.ndarray) -> Indices:
+def _indices(
+    settings: DataSettings,
+    counts: Mapping[str, int],
+    labels: np.ndarray,
+    class_names: Sequence[str],
+) -> Indices:
     """Which images are for training, validation and test: as given, the rest cut by share."""
-    where = f"data {settings.path}"
+    cut = partial(split, f"data {settings.path}", class_names=class_names, seed=settings.seed)
     starts = np.cumsum([0, *counts.values()])
     places = {
         name: np.arange(start, start + count)
@@ -125,7 +131,7 @@ def _indices(settings: DataSettings, counts: Mapping[str, int], labels: np.ndarr
         sizes = share_sizes(
             len(labels), validation=settings.validation_share, test=settings.test_share
         )
-        return split(where, labels=labels, sizes=sizes, seed=settings.seed)
+        return cut(labels=labels, sizes=sizes)
     train, test = places["train"], places.get("test")
     if "validation" in places and test is not None:
         return train, places["validation"], test
@@ -134,11 +140,9 @@ def _indices(settings: DataSettings, counts: Mapping[str, int], labels: np.ndarr
         validation=settings.validation_share,
         test=settings.test_share if test is None else 0,
     )
-    first, second, third = split(
-        where,
+    first, second, third = cut(
         labels=labels[train],
         sizes=(num_train, num_validation, num_test if test is None else None),
-        seed=settings.seed,
     )
     return train[first], train[second], train[third] if test is None else test
 

@@ -22,11 +22,11 @@ def load_digits() -> DataSet:
     bundle = datasets.load_digits()
     grey = bundle.images  # 0..16
     images = np.rint(grey * (255 / 16)).astype(np.uint8)[..., None]
-    labels = bundle.target.astype(np.int64)
+    labels, names = bundle.target.astype(np.int64), tuple(map(str, range(10)))
     return divide(
         "digits",
         images=images,
         labels=labels,
-        class_names=tuple(map(str, range(10))),
-        indices=split("data digits", labels=labels, sizes=SIZES, seed=SEED),
+        class_names=names,
+        indices=split("data digits", labels=labels, class_names=names, sizes=SIZES, seed=SEED),
     )

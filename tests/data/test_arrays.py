@@ -54,7 +54,9 @@ def test_a_class_of_three_images_has_one_in_each_split(tmp_path):
     labels = np.array([0] * 27 + [1] * 3)
     data = load(settings_of(tmp_path, images=images_of(), labels=labels))
     assert data.counts == (17, 1)
-    assert data.told == "2 classes of 1 to 17 training images, kept in memory"
+    assert (
+        data.told == "2 classes of 1 to 17 training images, kept in memory: arrays are read whole"
+    )
     assert [int(s.labels.sum()) for s in (data.train, data.validation, data.test)] == [1, 1, 1]
 
 

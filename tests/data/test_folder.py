@@ -182,6 +182,9 @@ def test_folders_that_hold_no_classes_of_images_are_told(tmp_path):
     refused(tmp_path / "one", r"got none in .*dog")
     write(tmp_path / "one" / "dog" / "0.png", 0)
     refused(tmp_path / "one", "every")
+    class_folders(tmp_path / "rare")
+    write(tmp_path / "rare" / "fox" / "0.png", (1, 1, 1))
+    refused(tmp_path / "rare", "every class needs an image in each of 3 splits; got 1 of class fox")
 
 
 def test_a_class_of_the_test_images_that_is_not_trained_is_named(tmp_path):
