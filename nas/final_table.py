@@ -136,7 +136,7 @@ def _reading(result: SearchResult) -> list[str]:
         )
     elif result.reference:
         lines.append(against(result.winners[0], result.reference))
-    lines += judged(result)
+    lines += [*judged(result), *_begun(result)]
     if result.noise and result.winners:
         lines.append(
             f"validation accuracy is known to +-{100 * result.noise:.1f} points; within that the "
@@ -178,6 +178,17 @@ def judged(result: SearchResult) -> list[str]:
     if result.metric != "accuracy":
         lines.append(f"valid. and test are {result.metric.replace('_', ' ')}")
     return [*lines, *result.warnings]
+
+
+def _begun(result: SearchResult) -> list[str]:
+    """What each network took from the weights that it was given."""
+    known = [
+        (one.name, one.outcome.evaluation.conditions)
+        for one in (*result.winners, result.reference)
+        if one and one.outcome.evaluation and "init" in one.outcome.evaluation.conditions
+    ]
+    taken = [f"{name} {', '.join(found['loaded']) or 'nothing'}" for name, found in known]
+    return [f"taken from {known[0][1]['init']}: {'; '.join(taken)}"] if known else []
 
 
 def _faster(winner: Finalist, reference: Finalist) -> str:

@@ -20,6 +20,8 @@ from nas.network import build
 FINGERPRINT = "fingerprint"
 HEAD = "head.classifier."
 """What the tensors of the classifier are called, the only ones that depend on the classes."""
+COUNTER = "num_batches_tracked"
+"""What normalisation counts, and nothing hangs on; files of other tools may lack it."""
 
 
 def save(module: nn.Module, path: Path, *, architecture: Architecture) -> None:
@@ -56,6 +58,42 @@ class Initialised:
 
     loaded: tuple[str, ...]
     left: tuple[str, ...]
+
+    @property
+    def missing(self) -> list[str]:
+        """What was left but for counters."""
+        return [name for name in self.left if not name.endswith(COUNTER)]
+
+    @property
+    def parts_loaded(self) -> list[str]:
+        """What was taken, for people: modules that were taken whole, else single tensors."""
+        return _folded(self.loaded, self.left)
+
+    @property
+    def parts_left(self) -> list[str]:
+        """What was left as it was drawn, in the same way."""
+        return _folded(self.left, self.loaded)
+
+
+def _folded(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Each name shortened to the largest module that holds none of the others.
+
+    >>> _folded(["stem.conv.weight", "stem.norm.weight", "head.a"], ["head.b"])
+    ['stem', 'head.a']
+    """
+    others = [name for name in others if not name.endswith(COUNTER)]
+    mixed = {prefix for name in others for prefix in _prefixes(name)}
+    found = [
+        next((prefix for prefix in _prefixes(name) if prefix not in mixed), name)
+        for name in names
+        if not name.endswith(COUNTER)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _prefixes(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: n + 1]) for n in range(len(parts))]
 
 
 def initialise(module: nn.Module, path: Path) -> Initialised:
@@ -111,10 +149,7 @@ def check_whole(architecture: Architecture, path: Path) -> None:
         DataError: the file is missing, damaged, or of another architecture.
     """
     module = build(architecture)
-    missing = [
-        name for name in initialise(module, path).left
-        if not name.startswith(HEAD) and not name.endswith("num_batches_tracked")
-    ]  # fmt: skip
+    missing = [name for name in initialise(module, path).missing if not name.startswith(HEAD)]
     if missing:
         raise DataError(
             f"--weights: {path} must be of the network asked for, but for its classes; got "

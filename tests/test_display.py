@@ -260,22 +260,24 @@ def result() -> SearchResult:
 
 
 def test_the_final_table_says_which_training_began_with_given_weights() -> None:
-    def began(finalist: Finalist, loaded: int) -> Finalist:
+    def began(finalist: Finalist, *loaded: str) -> Finalist:
         found = finalist.outcome
         assert found.evaluation is not None
-        known = {"init": "weights.pth", "loaded": loaded, "left": []}
+        known = {"init": "weights.pth", "loaded": list(loaded), "left": []}
         evaluation = replace(found.evaluation, conditions=known)
         return replace(finalist, outcome=replace(found, evaluation=evaluation))
 
     found = result()
     assert found.reference is not None
-    winners = (began(found.winners[0], 12), began(found.winners[1], 0))
-    changed = replace(found, winners=winners, reference=began(found.reference, 12))
+    winners = (began(found.winners[0], "stem", "units.3"), began(found.winners[1]))
+    changed = replace(found, winners=winners, reference=began(found.reference, "stem"))
     sheet = Console(file=io.StringIO(), width=200)
     sheet.print(search_table(changed))
     shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     rows = [re.split(r"  +", line)[0].strip() for line in shown.splitlines()]
     assert {"trial 17", "trial 1234, from scratch", "shufflenet_v2_x0_5, fine-tuned"} <= set(rows)
+    taken = "trial 17 stem, units.3; trial 1234 nothing; shufflenet_v2_x0_5 stem"
+    assert f"taken from weights.pth: {taken}" in [line.strip() for line in shown.splitlines()]
 
 
 def test_the_final_table_fits_80_columns_and_cuts_no_text_form() -> None:

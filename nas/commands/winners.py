@@ -206,7 +206,7 @@ def _show(record: TrainedNetwork, path: Path, folder: Path, problems: list[str])
     start = found.conditions
     loaded = ""
     if "init" in start:
-        loaded = f"{start['init']}: {start['loaded']} tensors taken"
+        loaded = f"{start['init']}: {', '.join(start['loaded']) or 'nothing'} taken"
         if start["left"]:
             loaded += f"; drawn anew: {', '.join(start['left'])}"
     tested = f"{percent(record.test_accuracy)} of {record.test_images} images"

@@ -156,8 +156,7 @@ def _images(source: Source) -> DataSet:
 
 def _module(architecture: Architecture, weights: Path) -> nn.Module:
     module = build(architecture)
-    left = [n for n in initialise(module, weights).left if not n.endswith("num_batches_tracked")]
-    if left:
+    if left := initialise(module, weights).missing:
         raise DataError(
             f"weights: {weights} must hold all weights of the network; got {len(left)} tensors "
             f"missing or of another shape, such as {left[0]}; allowed: weights of "

@@ -89,6 +89,7 @@ class EventLog:
 
 
 def _numbers(outcome: Outcome) -> dict[str, Any]:
+    conditions = outcome.evaluation.conditions if outcome.evaluation else {}
     return {
         "outcome": outcome.kind,
         "feasible": outcome.feasible,
@@ -97,4 +98,5 @@ def _numbers(outcome: Outcome) -> dict[str, Any]:
         "multiply_adds": outcome.costs.multiply_adds if outcome.costs else None,
         "reason": outcome.reason,
         "seconds": outcome.seconds,
+        **{name: conditions[name] for name in ("init", "loaded", "left") if name in conditions},
     }

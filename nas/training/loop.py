@@ -175,7 +175,9 @@ def _start(
     module, initial = build(architecture), {}
     if settings.init is not None:
         found = weights.initialise(module, Path(settings.init))
-        initial = {"init": settings.init, "loaded": len(found.loaded), "left": list(found.left)}
+        initial = {
+            "init": settings.init, "loaded": found.parts_loaded, "left": found.parts_left
+        }  # fmt: skip
     module.to(settings.device)
     module.to(memory_format=MEMORY_FORMATS[settings.memory_format])  # type: ignore[call-overload]
     return Running(
