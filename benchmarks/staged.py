@@ -22,13 +22,14 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 from fashion_mnist import write
+from scipy.stats import kendalltau
 
 from nas.architecture import Architecture
 from nas.costs import count
@@ -165,6 +166,36 @@ def deviation_of(
     return statistics.mean(statistics.stdev(whole[c, s].test for s in seeds) for c in order[:best])
 
 
+def agreement(first: Sequence[Training], second: Sequence[Training]) -> float:
+    """Kendall's tau between what two trainings of each network reached on validation images."""
+    return float(kendalltau([t.accuracy for t in first], [t.accuracy for t in second]).statistic)
+
+
+def ranks(trainings: list[Training], seeds: list[int]) -> str:
+    """How far the rungs order the networks as the whole budget does, and how far two seeds do."""
+    known = {(t.seed, t.rung, t.candidate): t for t in trainings}
+    by_rung = {
+        (seed, rung): [known[seed, rung, c] for c in range(CANDIDATES)]
+        for seed in seeds
+        for rung in range(len(FRACTIONS))
+    }
+    told = []
+    for rung in range(TOP):
+        found = [agreement(by_rung[seed, rung], by_rung[seed, TOP]) for seed in seeds]
+        epochs = epochs_of(rung, epochs=EPOCHS)
+        told.append(f"{epochs} epoch{'s' * (epochs > 1)} {_span(found)}")
+    pairs = [agreement(by_rung[a, TOP], by_rung[b, TOP]) for a, b in combinations(seeds, 2)]
+    return (
+        "Rank correlation (Kendall's tau, validation accuracy) of a complete run with the whole "
+        f"budget, least and most of the seeds: {', '.join(told)}; of the whole budget with that of "
+        f"another seed {_span(pairs)}."
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
 def rows(trainings: list[Training], seeds: list[int]) -> Iterator[str]:
     rng = random.Random(0)
     whole = {(t.candidate, t.seed): t for t in trainings if t.rung == TOP}
@@ -202,6 +233,8 @@ def rows(trainings: list[Training], seeds: list[int]) -> Iterator[str]:
         f"that is best on validation images ({100 * deviation_of(whole, seeds):.2f} of all); "
         f"networks differ by {100 * statistics.stdev(test):.2f} points."
     )
+    yield ""
+    yield ranks(trainings, seeds)
 
 
 def said(reached: bool) -> str:
