@@ -34,7 +34,10 @@ def classes(story: Story) -> str:
     names = {record.number: name_of(record) for record in story.records}
     shown = [(names.get(one["trial"], one["name"]), one) for one in found]
     (first, best), others = shown[0], shown[1:]
-    says = "Test images, which never steered the search, judged by each network's first training."
+    says = (
+        "Test images, which never steered the search, judged by each network's first training. "
+        "Rows of a matrix are the true classes, columns what their images are taken for."
+    )
     return (
         paragraph(says, kind="says")
         + _judged(first, best)

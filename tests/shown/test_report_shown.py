@@ -120,7 +120,8 @@ def test_nothing_is_wider_than_the_window(report: Browser, width: int, dark: boo
     until(report, "return performance.getEntriesByName('drawn').length > 0")
     assert report.run("return document.documentElement.scrollWidth") == width
     wide = report.run(
-        "return Array.from(document.querySelectorAll('.plot svg.main-svg, .networks svg'),"
+        "const drawn = '.plot svg.main-svg, .networks svg, .confusion';"
+        "return Array.from(document.querySelectorAll(drawn),"
         " e => e.getBoundingClientRect().right).filter(r => r > innerWidth)"
     )
     assert wide == []
