@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from reported import study
 from safetensors.torch import load_file
 
 from nas.architecture import Architecture
@@ -18,6 +19,8 @@ from nas.evaluation.to_end import train_to_end
 from nas.execution import StoppedError
 from nas.full_training import plan, train_task
 from nas.network import build
+from nas.settings.compose import compose
+from nas.study.storage import StudyStorage
 from nas.trained import latest, names, read
 from nas.weights import save
 
@@ -42,6 +45,19 @@ def test_a_network_without_a_study_is_trained_by_the_full_recipe(tmp_path):
     assert (task.record.training.epochs, task.record.training.batch_size) == (30, 32)
     assert plan(TEXT, ["training=quick"], folder=tmp_path).record.training.epochs == 6
     assert plan(TEXT, ["training.epochs=3"], folder=tmp_path).record.training.batch_size == 32
+
+
+def test_the_winner_of_a_study_is_trained_three_times_as_long_by_the_recipe_of_the_study(tmp_path):
+    recipe = ["training.epochs=4", "training.learning_rate=0.03", "training.batch_size=50"]
+    study(tmp_path / "one", proposals=2, settings=compose(recipe))
+    storage = StudyStorage.open(tmp_path / "one")
+    storage.set("nas.best", [1, 0])
+    storage.close()
+    record = plan("one", folder=tmp_path).record
+    training = record.training
+    assert (training.epochs, training.learning_rate, training.batch_size) == (3 * 4, 0.03, 50)
+    assert (record.source, record.trial) == ("one:1", 1)
+    assert plan("one", ["training.epochs=5"], folder=tmp_path).record.training.epochs == 5
 
 
 def test_the_papers_recipe_is_the_papers(tmp_path):
@@ -77,7 +93,8 @@ def test_weights_for_another_number_of_classes_lend_all_but_the_head(tmp_path, s
         record.architecture, data=record.data, training=record.training, seed=1,
         weights=tmp_path / "out.safetensors", checkpoint=tmp_path / "checkpoint",
     )  # fmt: skip
-    assert found.evaluation.conditions["left"] == ["head.classifier.weight"]
+    assert found.evaluation.conditions["loaded"] == ["stem", "units"]
+    assert found.evaluation.conditions["left"] == ["head"]
     given = weights_of(TEXT.replace("out10", "out3"), tmp_path / "again.safetensors")
     name = "stem.conv.conv.weight"
     trained = load_file(tmp_path / "out.safetensors")

@@ -8,7 +8,7 @@ from pathlib import Path
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import SpaceError
 from nas.objective import Limit, Objective
-from nas.outcome import Costs, Evaluation, Outcome
+from nas.outcome import Costs, Evaluation, Latency, Outcome
 from nas.settings import EvaluationSettings, SamplerSettings
 from nas.space import Gene, Genes, Option, SearchSpace
 from nas.study.budget import Budget, Stopped
@@ -72,8 +72,9 @@ def examiner(
     objective: Objective,
     storage: StudyStorage | None = None,
     train: Callable[[Architecture, int], Evaluation] | None = None,
+    measure: Callable[[Architecture], Latency | None] = lambda architecture: None,
 ) -> Examiner:
-    """Costs and accuracy by formula; latency is not asked for.
+    """Costs and accuracy by formula; latency is not asked for, unless by `measure`.
 
     With `train`, which is given the epochs, candidates climb rungs of 1, 3 and 9 epochs.
     """
@@ -90,7 +91,7 @@ def examiner(
         climb=climb,
         objective=objective,
         count=lambda a, g: Costs(size(a), size(a), 0),
-        measure=lambda a, g: None,
+        measure=lambda a, g: measure(a),
         evaluate=lambda a, g, report: Evaluation(formula(a), 0.0, 0.0, 0),
     )
 
@@ -115,7 +116,7 @@ def run(
 ) -> Stopped:
     """Create or re-open the study in a folder and run it until so many proposals are made."""
     space = Tiny()
-    train = more.pop("train", None)
+    formulas = {name: more.pop(name) for name in ("train", "measure") if name in more}
     if (path / "study.db").exists():
         storage = StudyStorage.open(path)
     else:
@@ -132,7 +133,7 @@ def run(
         storage,
         space,
         proposer,
-        more.pop("examiner", None) or examiner(objective, storage, train),  # type: ignore[arg-type]
+        more.pop("examiner", None) or examiner(objective, storage, **formulas),  # type: ignore[arg-type]
         chance=0.1,
         unmeasured_ms=2.0,
         **more,  # type: ignore[arg-type]
