@@ -82,7 +82,11 @@ def batched(
     No image is dropped, and no batch is left with a single one, of which batch normalisation
     could make nothing.
     """
-    least = 2 * group.processes
-    number = max(1, min(math.ceil(count / settings.batch_size), count // least))
     order = torch.randperm(count, generator=generator, device=generator.device)
-    return order.cpu().tensor_split(number)
+    return order.cpu().tensor_split(batches_of(count, settings, group))
+
+
+def batches_of(count: int, settings: TrainingSettings, group: Group = ALONE) -> int:
+    """How many batches an epoch of so many images has."""
+    least = 2 * group.processes
+    return max(1, min(math.ceil(count / settings.batch_size), count // least))

@@ -35,12 +35,14 @@ from nas.training.inputs import (
     MEMORY_FORMATS,
     augmented,
     batched,
+    batches_of,
     check_batch,
     class_weights,
 )
 from nas.training.judging import accuracy
 from nas.training.kernels import fast_kernels
 from nas.training.machine import conditions, resolve, threads
+from nas.training.normalisation import forgetting
 from nas.training.schedule import optimizer, rate
 
 Report = Callable[[EpochResult, int], None]
@@ -127,6 +129,8 @@ def _train(
     folder: Path | None,
 ) -> Trained:
     running = _start(architecture, settings, seed, group)
+    steps = settings.epochs * batches_of(len(data.train), settings, group)
+    forgetting(running.module, steps=steps)
     identity = {
         "fingerprint": architecture.fingerprint,
         "data": data.hash,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from nas.architecture import Architecture
 from nas.data import DataSet, Split
@@ -98,6 +99,14 @@ def test_another_seed_gives_other_weights(digits):
     first, again, other = (train(NETWORK, data, QUICK, seed=seed).module for seed in (1, 1, 2))
     assert torch.equal(first.head.classifier.weight, again.head.classifier.weight)
     assert not torch.equal(first.head.classifier.weight, other.head.classifier.weight)
+
+
+def test_a_training_of_few_steps_is_judged_by_statistics_of_its_images(digits):
+    # 64 images in batches of 32, two epochs: four steps, of which torch's 0.1 would leave 66 %.
+    settings = replace(QUICK, batch_size=32)
+    module = train(NETWORK, few(digits, 64), settings, seed=1).module
+    momenta = [norm.momentum for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    assert min(momenta) == max(momenta) == pytest.approx(1 - 0.01 ** (1 / 4))
 
 
 def test_the_callers_random_numbers_and_threads_are_left_alone(digits):
