@@ -17,7 +17,6 @@ from nas.settings import TrainingSettings
 from nas.training.inputs import LOW, MEMORY_FORMATS
 from nas.training.kernels import fast_kernels
 from nas.training.machine import resolve, threads
-from nas.training.schedule import optimizer
 
 BATCH = 32
 ROUNDS = 5
@@ -28,7 +27,7 @@ MARGIN = 1.1
 
 
 def probed(settings: TrainingSettings, architecture: Architecture) -> TrainingSettings:
-    """The settings of this machine, the automatic ones by training steps of this network.
+    """The settings of this machine, the automatic ones by passes of this network.
 
     The candidates take turns; of each the quickest step counts.
 
@@ -79,7 +78,11 @@ def _choices(settings: TrainingSettings, usual: TrainingSettings) -> list[tuple[
 
 
 class _Step:
-    """A training step on random images, again and again; seconds it took."""
+    """A pass forward and back over random images, again and again; seconds it took.
+
+    Without the update of the weights, which costs the same in every format; torch's optimizers
+    bring its compiler along, whose import took longer than all that is tried here.
+    """
 
     def __init__(self, architecture: Architecture, settings: TrainingSettings) -> None:
         format = MEMORY_FORMATS[settings.memory_format]
@@ -87,7 +90,6 @@ class _Step:
         self._settings = settings
         self._module: nn.Module = build(architecture).to(settings.device)
         self._module.to(memory_format=format)  # type: ignore[call-overload]
-        self._optimizer = optimizer(self._module, settings)
         images = torch.randn(count, *architecture.input, device=settings.device)
         self._images = images.contiguous(memory_format=format)
         self._labels = torch.arange(count, device=settings.device) % architecture.classes
@@ -102,9 +104,8 @@ class _Step:
         with fast_kernels(self._module, settings):
             with torch.autocast(settings.device, dtype=low, enabled=low is not None):
                 logits = self._module(self._images).float()
-            self._optimizer.zero_grad(set_to_none=True)
+            self._module.zero_grad(set_to_none=True)
             functional.cross_entropy(logits, self._labels).backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
         if settings.device == "cuda":
             torch.cuda.synchronize()
         return clock() - started
