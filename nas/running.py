@@ -23,7 +23,7 @@ from nas.outcome import Outcome
 from nas.reference import examined_reference
 from nas.report.conclusion import concluded
 from nas.result import SearchResult
-from nas.screening import screen_of
+from nas.screening import Screen, screen_of
 from nas.status import counted
 from nas.study.best import BestKeeper
 from nas.study.budget import Budget, Stopped
@@ -147,7 +147,7 @@ def _search(
     examiner = replace(examiner, idle=lambda: device.waited)
     reference = examined_reference(parts, storage, examiner, tell, stop)
     first = len(imported.genes) if imported else 0
-    stopped = _loop(parts, storage, examiner, reference, listeners, stop, workers, first)
+    stopped = _loop(parts, storage, examiner, reference, listeners, stop, workers, first, screen)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
@@ -173,6 +173,7 @@ def _loop(
     stop: Callable[[], bool],
     workers: Workers,
     first: int,
+    screen: Screen | None,
 ) -> Stopped:
     settings = parts.settings
     keeper = BestKeeper(
@@ -199,6 +200,7 @@ def _loop(
                 examiner.count,
                 parts.objective,
                 most=None if parts.table else COUNTED,
+                over=screen.over if screen else None,
             ),
         ),
         examiner,

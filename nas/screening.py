@@ -1,8 +1,9 @@
 """Candidates that a table of block times puts clearly over a limit are refused unmeasured.
 
-Off unless `target.table` names a file that `nas latency --table` wrote on the study's target. What
-is not clearly over, and with it every winner, is measured; how far the table was off on those is
-told when the study ends.
+Off unless `target.table` names a file that `nas latency --table` wrote on the study's target. A
+sampler that is told what is known beforehand does not even propose them. What is not clearly over,
+and with it every winner, is measured; how far the table was off on those is told when the study
+ends.
 """
 
 from __future__ import annotations
@@ -61,15 +62,24 @@ class Screen:
         Raises:
             MeasurementError: as `Instrument.settle`.
         """
-        found = self.predict(architecture)
-        itself = architecture.fingerprint == self._yardstick.fingerprint
-        if found and not itself and verdict(found, *self._bounds) == "broken":
+        if over := self.over(architecture):
             self.refused += 1
-            return found
+            return over
         measured = self._instrument.settle(architecture, *self._bounds)
-        if found and not itself:
+        found = self.predict(architecture)
+        if found and not self._itself(architecture):
             self.errors.append(abs(found.ratio / measured.ratio - 1))
         return measured
+
+    def over(self, architecture: Architecture) -> Latency | None:
+        """The prediction where that breaks a limit beyond its error."""
+        found = self.predict(architecture)
+        if found is None or self._itself(architecture):
+            return None
+        return found if verdict(found, *self._bounds) == "broken" else None
+
+    def _itself(self, architecture: Architecture) -> bool:
+        return architecture.fingerprint == self._yardstick.fingerprint
 
     def predict(self, architecture: Architecture) -> Latency | None:
         """The predicted latency, as wide as the table is unsure; None of unknown blocks."""

@@ -13,7 +13,7 @@ from nas.architecture import Architecture
 from nas.errors import SettingsError
 from nas.latency.decision import Bound, at_best, hopeless, judged, verdict
 from nas.latency.deviation import Spread, in_ms
-from nas.latency.levels import DECIDE, SCREEN, Level
+from nas.latency.levels import DECIDE, SCREEN, Level, turns
 from nas.latency.measuring import Run, disturbance, measure
 from nas.latency.memory import Memory
 from nas.latency.protocol import Ratio
@@ -25,8 +25,6 @@ from nas.latency.target import Target
 from nas.outcome import Latency
 
 STATISTICS = ("median", "p95")
-FURTHER = 3
-"""How often at most all processes measure a network that is too near its limit."""
 
 
 class Instrument:
@@ -69,7 +67,6 @@ class Instrument:
         prepared = prepare(self._reference, target)
         self.regime = Regime(second, target, told=told)
         always = {REFERENCE: prepared, DUPLICATE: prepared}
-        self._latest: tuple[Subject, Prepared] | None = None
         number = max(level.processes, DECIDE.processes)
         self._seats = [Seat(target, always, patience=patience) for _ in range(number)]
         self.memory = Memory(
@@ -148,7 +145,7 @@ class Instrument:
                 found[name] = self._as_now(known)
                 del subjects[name]
         if subjects:
-            prepared = {name: self._prepare(one) for name, one in subjects.items()}
+            prepared = {name: prepare(one, self.target) for name, one in subjects.items()}
             try:
                 run = self._measure(prepared, level or self.level)
             finally:
@@ -162,41 +159,41 @@ class Instrument:
     def settle(self, network: Architecture | Subject, *bounds: Bound) -> Latency:
         """Measure until the interval is clearly on one side of every bound, within a budget.
 
-        First as `measure`; then in all processes, up to three times as long as that may settle it,
-        the turns of all of them counting together; see `nas.latency.decision.judged`.
+        First as `measure`; then in more processes, then in all of them longer, as long as that may
+        settle it. All turns count together; see `nas.latency.decision.judged`.
         """
         wanted = subject(network)
-        latency, name = self.measure(wanted), wanted.name
-        # The reference's own ratio is 1 by definition: measuring it as a candidate adds nothing.
-        known = name == self._reference.name or hopeless(latency, bounds)
-        if not bounds or known or verdict(latency, *bounds) != "unresolved":
+        name, run = wanted.name, None
+        if name == self._reference.name:
+            # Its own ratio is 1 by definition: measuring it as a candidate adds nothing.
+            return judged(self.reference, bounds)
+        known = self.memory.recall(name, self.versions)
+        latency = None if known is None else self._as_now(known)
+        if latency and not self._may_settle(latency, bounds):
             return judged(latency, bounds)
-        prepared = {name: self._prepare(wanted)}
-        run: Run | None = None
+        prepared = {name: prepare(wanted, self.target)}
         try:
-            for _ in range(FURTHER):
-                more = self._measure(prepared, DECIDE)
-                run = more if run is None else run + more
+            for after, level in turns(self.level if known is None else None):
+                more = self._measure(prepared, level, after=after)
+                run = more if run is None else run.beside(more) if after else run + more
                 latency = self._latency(name, run, 1)
-                best = at_best(latency, self.spread)
-                if (
-                    verdict(latency, *bounds) != "unresolved"
-                    or verdict(best, *bounds) == "unresolved"
-                ):
-                    break  # it is known, or no number of turns would tell
+                if not self._may_settle(latency, bounds):
+                    break
         finally:
             self._drop(prepared)
-        assert run is not None
+        assert run is not None  # there is a first turn
         return judged(self._keep(name, run, 1), bounds)
 
-    def _prepare(self, network: Subject) -> Prepared:
-        """As `prepare`; a network that is measured further is not built and exported again."""
-        if self._latest is None or self._latest[0] is not network:
-            self._latest = (network, prepare(network, self.target))
-        return self._latest[1]
+    def _may_settle(self, latency: Latency, bounds: Sequence[Bound]) -> bool:
+        """Whether measuring further may put a latency on one side of every bound."""
+        if verdict(latency, *bounds) != "unresolved" or hopeless(latency, bounds):
+            return False
+        some = latency.processes < DECIDE.processes
+        return some or verdict(at_best(latency, self.spread), *bounds) != "unresolved"
 
-    def _measure(self, prepared: dict[str, Prepared], level: Level) -> Run:
-        seats = self._seats[: level.processes]
+    def _measure(self, prepared: dict[str, Prepared], level: Level, *, after: int = 0) -> Run:
+        """One run in the level's processes, without the first `after` of them."""
+        seats = self._seats[after : level.processes]
         run = measure(
             seats,
             prepared,

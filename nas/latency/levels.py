@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,25 @@ SCREEN = Level("screen", processes=1, rounds=8, most_rounds=64, seconds=0.25, wi
 DECIDE = Level("decide", processes=5, rounds=8, most_rounds=64, seconds=0.25, wish=0.025)
 CERTIFY = Level("certify", processes=5, rounds=8, most_rounds=64, seconds=0.5, wish=0.025)
 BLOCKS = Level("blocks", processes=1, rounds=8, most_rounds=16, seconds=0.05, wish=0.05)
+
+PROCESSES = (3, DECIDE.processes)
+"""A network too near its limit is measured in so many processes, the one it was first measured in
+among them: another process says more than the same one again, and three settle most cases."""
+
+LONGER = 2
+"""How many turns more all processes then take at most."""
+
+
+def turns(first: Level | None) -> list[tuple[int, Level]]:
+    """The turns that may settle a limit: processes left out of each, and its level.
+
+    Without `first` the network is known from before.
+    """
+    used = first.processes if first else 0
+    found = [replace(DECIDE, processes=number) for number in PROCESSES if number > used]
+    found = [first, *found] if first else found
+    left_out = [0, *(level.processes for level in found[:-1])]
+    return [*zip(left_out, found, strict=True), *[(0, DECIDE)] * LONGER]
 
 
 def rounds_for(turn_ns: float, level: Level) -> int:

@@ -56,13 +56,19 @@ class Run:
 
     def ratio(self, name: str, spread: Spread) -> Ratio:
         """A network's ratio to the reference, by the statistic."""
+        samples, floors = self._processes(name)
         if self.statistic == "p95":
-            return estimate_tail(self.of(name), spread=spread)
-        return estimate(self.of(name), self.floors, spread=spread)
+            return estimate_tail(samples, spread=spread)
+        return estimate(samples, floors, spread=spread)
 
     def spread(self, name: str) -> Spread:
         """What a network's processes say about the deviation between processes."""
-        return spread_of(self.of(name), self.floors)
+        return spread_of(*self._processes(name))
+
+    def _processes(self, name: str) -> tuple[list[list[Sample]], list[float]]:
+        """The samples of one network in the processes that ran it, and their floors."""
+        found = [(one, floor) for one, floor in zip(self.of(name), self.floors, strict=True) if one]
+        return [one for one, _ in found], [floor for _, floor in found]
 
     @property
     def reference_ms(self) -> float:
@@ -71,15 +77,29 @@ class Run:
 
     def __add__(self, other: Run) -> Run:
         """Both together: the same processes, more turns."""
-        return Run(
-            level=other.level,
+        return replace(
+            self._with(other),
             samples=tuple(a + b for a, b in zip(self.samples, other.samples, strict=True)),
             floors=other.floors,
             reference_ns=other.reference_ns,
+        )
+
+    def beside(self, other: Run) -> Run:
+        """Both together: the processes of one and of the other."""
+        return replace(
+            self._with(other),
+            samples=self.samples + other.samples,
+            floors=self.floors + other.floors,
+            reference_ns=self.reference_ns + other.reference_ns,
+        )
+
+    def _with(self, other: Run) -> Run:
+        return replace(
+            self,
+            level=other.level,
             states=self.states + other.states,
             waited=self.waited + other.waited,
             seconds=self.seconds + other.seconds,
-            statistic=self.statistic,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.architecture import Architecture
 from nas.objective import Objective
-from nas.outcome import Costs
+from nas.outcome import Costs, Latency
 from nas.samplers.known import Known
 from nas.space import Option, SearchSpace
 
@@ -26,9 +26,16 @@ Count = Callable[[Architecture, Mapping[str, Option]], Costs]
 
 
 def known_of(
-    space: SearchSpace, count: Count, objective: Objective, *, most: int | None = COUNTED
+    space: SearchSpace,
+    count: Count,
+    objective: Objective,
+    *,
+    most: int | None = COUNTED,
+    over: Callable[[Architecture], Latency | None] | None = None,
 ) -> Known:
     """Fingerprint, counted objectives, counted limits and, for several objectives, size.
+
+    `over` gives the latency of a network where it is clear beforehand that it breaks a limit.
 
     Logarithms of multiply-adds and parameters rank small networks about as well as any score that
     needs no training; docs/samplers.md says what they were worth: a better front, and a worse best
@@ -53,9 +60,10 @@ def known_of(
         found = costs(key)
         if found is None:
             return math.inf
-        return max(
-            objective.violations(network(key).fingerprint, found, None).values(), default=0.0
-        )
+        candidate = network(key)
+        latency = over(candidate) if over else None
+        violations = objective.violations(candidate.fingerprint, found, latency)
+        return max(violations.values(), default=0.0)
 
     def values(genes: Mapping[str, Any]) -> list[float | None]:
         found = costs(tuple(genes.items()))

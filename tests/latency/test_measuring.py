@@ -1,5 +1,8 @@
 """How long a measurement goes on: no longer than its quiet turns need."""
 
+from dataclasses import replace
+
+from nas.latency.deviation import PRIOR
 from nas.latency.levels import SCREEN
 from nas.latency.measuring import Run, _missing, disturbance
 from nas.latency.protocol import FEWEST_QUIET, Group, Sample
@@ -41,3 +44,20 @@ def test_the_worst_of_all_rounds_is_written_beside_a_number():
     assert (found["mhz"], found["celsius"], found["cooling"], found["load"]) == (1200, 80, 2, 1.5)
     assert found["throttled"] == 2  # meanwhile, of nine since the machine was started
     assert found["governor"] == "powersave, schedutil"
+
+
+def test_runs_in_different_processes_count_together_and_who_did_not_run_a_network_is_left_out():
+    def run(samples, seconds):
+        return Run(
+            level=SCREEN, samples=(samples,), floors=(100.0,), reference_ns=(100.0,), states=(),
+            waited=0.0, seconds=seconds, statistic="median",
+        )  # fmt: skip
+
+    here, there = tuple(turns(8, 0)), tuple(replace(one, name="b") for one in turns(8, 0))
+    both = run(here, 1.0).beside(run((*here, *there), 2.0))
+    assert [len(one) for one in both.of("a")] == [8, 8]
+    assert [len(one) for one in both.of("b")] == [0, 8]
+    assert (both.ratio("a", PRIOR).samples, both.ratio("b", PRIOR).samples) == (16, 8)
+    assert both.seconds == 3.0
+    longer = run(here, 1.0) + run(here, 2.0)
+    assert [len(one) for one in longer.of("a")] == [16]

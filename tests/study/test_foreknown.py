@@ -4,6 +4,8 @@ import pytest
 from tiny import CONSTRAINED, PARETO, Tiny, size
 
 from nas.errors import ArchitectureError
+from nas.examining import table_latency
+from nas.objective import Limit, Objective
 from nas.outcome import Costs
 from nas.study.foreknown import known_of
 
@@ -41,3 +43,13 @@ def test_what_cannot_be_counted_is_never_within_the_limits():
     known = known_of(Tiny(), broken, PARETO)
     assert known.violation(GENES) == math.inf
     assert len(known.features(GENES)) == 2
+
+
+def test_a_network_that_is_clearly_too_slow_beforehand_breaks_a_limit_before_it_is_proposed():
+    slow = table_latency(3.0, "")
+    objective = Objective("constrained", limits=(Limit("latency", 2.0),))
+    known = known_of(
+        Tiny(), count, objective, over=lambda network: slow if len(network.units) > 4 else None
+    )
+    assert known.violation(GENES) == 0
+    assert known.violation({**GENES, "depth1": 2}) == pytest.approx(math.log(3 / 2))
