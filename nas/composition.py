@@ -33,7 +33,7 @@ UNMEASURED_MS = 1000.0
 
 @dataclass(frozen=True)
 class Facts:
-    """What the data say: input size, classes, hash, number of validation images, chance.
+    """What the data say: input size, classes, hash, number of images, chance.
 
     `kept` says how many training images classes have and whether images are in memory or streamed,
     and why; empty for a table.
@@ -45,6 +45,7 @@ class Facts:
     classes: int
     validation_images: int
     kept: str = ""
+    training_images: int = 0
 
     @property
     def chance(self) -> float:
@@ -96,7 +97,7 @@ def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = No
     if table is None and reference and settings.training.init is not None:
         _check_init(Path(settings.training.init), space, reference, start)
     if resolved is None:
-        resolved = _resolved(settings, reference) if table is None and reference else {}
+        resolved = _resolved(settings, reference, facts) if table is None and reference else {}
     compared = [x.network for x in limits if x.quantity == "latency" and x.network]
     return Parts(
         settings=settings,
@@ -144,8 +145,10 @@ def _trained(settings: Settings) -> Facts:
     resolve_training(settings.training)
     data = load(settings.data)
     check_batch(settings.training, data)
-    images = len(data.validation)
-    return Facts(data.name, data.hash, data.input, data.classes, images, data.told)
+    return Facts(
+        data.name, data.hash, data.input, data.classes, len(data.validation), data.told,
+        training_images=len(data.train),
+    )  # fmt: skip
 
 
 def _check_init(
@@ -159,11 +162,13 @@ def _check_init(
     check_some([reference, *(space.decode(genes) for genes in (*start, *drawn))], path)
 
 
-def _resolved(settings: Settings, reference: Architecture) -> dict[str, Any]:
+def _resolved(settings: Settings, reference: Architecture, facts: Facts) -> dict[str, Any]:
     """What was found out by trying the reference network on this machine; kept with the study."""
     from nas.training import probed
 
-    training = probed(settings.training, reference)
+    recipe = settings.training
+    steps = recipe.epochs * facts.training_images / recipe.batch_size
+    training = probed(recipe, reference, steps=steps)
     return {
         name: value
         for name, value in asdict(training).items()

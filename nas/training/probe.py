@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,15 +22,20 @@ from nas.training.machine import resolve, threads
 BATCH = 32
 ROUNDS = 5
 SECONDS = 10.0
-"""No further round is begun after so many."""
+SHARE = 0.1
+"""No further round is begun after so many, or after this share of the steps of one training."""
+HOPELESS = 1.5
+"""Whose quickest step takes this many times the usual's is not tried again."""
 MARGIN = 1.1
 """Another choice than the usual one must be faster by as much, so that noise does not decide."""
 
 
-def probed(settings: TrainingSettings, architecture: Architecture) -> TrainingSettings:
+def probed(
+    settings: TrainingSettings, architecture: Architecture, *, steps: float = math.inf
+) -> TrainingSettings:
     """The settings of this machine, the automatic ones by passes of this network.
 
-    The candidates take turns; of each the quickest step counts.
+    The candidates take turns; of each the quickest step counts. A training has so many `steps`.
 
     Raises:
         SettingsError: the device is not there, or cannot do that.
@@ -43,28 +49,43 @@ def probed(settings: TrainingSettings, architecture: Architecture) -> TrainingSe
     seconds: dict[TrainingSettings, list[float]] = {one: [] for one in candidates}
     with exclusive(usual.device), threads(usual.threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        steps = {one: _Step(architecture, one) for one in candidates}
+        tried = {one: _Step(architecture, one) for one in candidates}
         began = time.perf_counter()
-        for number in range(1 + ROUNDS):
-            for one, step in steps.items():
-                seconds[one].append(step())
-            if number and time.perf_counter() - began > SECONDS:
+        for _ in range(1 + ROUNDS):
+            for one in candidates:
+                seconds[one].append(tried[one]())
+            candidates = hopeful(seconds, usual=usual)
+            done = sum(map(len, seconds.values()))
+            late = done > SHARE * steps or time.perf_counter() - began > SECONDS
+            if len(candidates) == 1 or (late and len(seconds[usual]) > 1):
                 break
     return quickest(seconds, usual=usual)
+
+
+def hopeful(
+    seconds: Mapping[TrainingSettings, Sequence[float]], *, usual: TrainingSettings
+) -> list[TrainingSettings]:
+    """The settings that may still turn out the quickest; the first step of each sets things up.
+
+    Units:
+        seconds: of each step, in order.
+    """
+    least = min(seconds[usual])
+    return [one for one, steps in seconds.items() if min(steps) < HOPELESS * least or one == usual]
 
 
 def quickest(
     seconds: Mapping[TrainingSettings, Sequence[float]], *, usual: TrainingSettings
 ) -> TrainingSettings:
     """The settings whose quickest step is the quickest, if clearly so; the first of each sets
-    things up and does not count.
+    things up and does not count, nor do those that were tried no second time.
 
     Units:
         seconds: of each step, in order.
     """
-    least = {one: min(steps[1:]) for one, steps in seconds.items()}
-    best = min(least, key=lambda one: least[one])
-    return best if least[best] * MARGIN < least[usual] else usual
+    least = {one: min(steps[1:]) for one, steps in seconds.items() if len(steps) > 1}
+    best = min(least, key=lambda one: least[one], default=usual)
+    return best if best != usual and least[best] * MARGIN < least[usual] else usual
 
 
 def _choices(settings: TrainingSettings, usual: TrainingSettings) -> list[tuple[str, str]]:

@@ -26,6 +26,26 @@ def test_what_is_automatic_is_what_was_quickest():
     assert probe.quickest({usual: [9, 2.0], plain: [0.1, 3.0]}, usual=usual) == usual
 
 
+def test_what_is_hopeless_is_not_tried_again_and_cannot_be_the_quickest():
+    usual = replace(CPU, memory_format="channels_last", precision="float32")
+    plain, low = replace(usual, memory_format="contiguous"), replace(usual, precision="bfloat16")
+    assert probe.hopeful({usual: [2], plain: [2.5], low: [3.5]}, usual=usual) == [usual, plain]
+    # By its quickest step, and the usual one stays whatever it takes.
+    assert probe.hopeful({usual: [9, 2], plain: [9, 1], low: [9, 2.9]}, usual=usual) == [
+        usual, plain, low,
+    ]  # fmt: skip
+    assert probe.quickest({usual: [9, 2.0], plain: [1]}, usual=usual) == usual
+    assert probe.quickest({usual: [2], plain: [9]}, usual=usual) == usual
+
+
+def test_a_trial_takes_no_larger_share_of_a_short_training_than_it_may(monkeypatch):
+    steps, step = [], probe._Step.__call__
+    monkeypatch.setattr(probe._Step, "__call__", lambda self: steps.append(self) or step(self))
+    probed(CPU, NETWORK, steps=100)
+    # Ten steps may be taken: by the second or third round of four that is so.
+    assert 4 <= len(steps) <= 12
+
+
 def test_what_was_asked_for_is_kept():
     asked = replace(CPU, memory_format="contiguous", precision="bfloat16")
     assert probed(asked, NETWORK) == asked
