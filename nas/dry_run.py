@@ -13,7 +13,7 @@ from pathlib import Path
 from nas.architecture import Architecture
 from nas.composition import Parts, compose_parts
 from nas.device import instrument_of
-from nas.evaluation.rungs import share_of_budget
+from nas.evaluation.rungs import mean_share
 from nas.examining import make_examiner
 from nas.objective import Objective
 from nas.outcome import Costs, Latency
@@ -125,15 +125,8 @@ def _seconds_of_training(
     # Twice: the first call pays for starting the process and loading the data.
     examiner.evaluate(architecture, genes, lambda *_: None)
     evaluation = examiner.evaluate(architecture, genes, lambda *_: None)
-    return evaluation.seconds * parts.settings.training.epochs * _share_of_budget(parts)
-
-
-def _share_of_budget(parts: Parts) -> float:
-    """How much of a whole training the mean candidate gets."""
-    evaluation = parts.settings.evaluation
-    if evaluation.name != "rungs":
-        return 1.0
-    return share_of_budget(fractions=evaluation.fractions, promoted=evaluation.promoted)
+    settings = parts.settings
+    return evaluation.seconds * settings.training.epochs * mean_share(settings.evaluation)
 
 
 def _disk(parts: Parts, draws: list[tuple[Genes, Architecture]]) -> float:

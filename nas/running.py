@@ -13,6 +13,7 @@ from nas.certification import certify_best
 from nas.composition import UNMEASURED_MS, Parts
 from nas.device import Device
 from nas.errors import StudyError
+from nas.evaluation.rungs import mean_share
 from nas.events import Counts, Listener
 from nas.examining import make_examiner
 from nas.execution import StoppedError
@@ -146,6 +147,10 @@ def _search(
         parts = replace(parts, start=imported.first(parts.start))
     examiner = replace(examiner, idle=lambda: device.waited)
     reference = examined_reference(parts, storage, examiner, tell, stop)
+    if device.instrument and reference and reference.evaluation:
+        # Whether a candidate may be trained shall not cost more than to train it.
+        share = mean_share(parts.settings.evaluation)
+        device.instrument.most_seconds = share * reference.evaluation.seconds
     first = len(imported.genes) if imported else 0
     stopped = _loop(parts, storage, examiner, reference, listeners, stop, workers, first, screen)
     if screen:
@@ -231,7 +236,14 @@ def _ladder(parts: Parts, storage: StudyStorage) -> Ladder | None:
     if evaluation.name != "rungs":
         return None
     epochs = parts.settings.training.epochs
-    return Ladder(storage, objective=parts.objective, settings=evaluation, epochs=epochs)
+    return Ladder(
+        storage,
+        objective=parts.objective,
+        settings=evaluation,
+        epochs=epochs,
+        chance=parts.facts.chance,
+        images=parts.facts.validation_images,
+    )
 
 
 def _tell_all(listeners: Sequence[Listener], say: Callable[[Listener], None]) -> None:

@@ -82,7 +82,9 @@ def examiner(
     if train is not None:
         assert storage is not None  # rungs are written there
         rungs = EvaluationSettings(name="rungs")
-        ladder = Ladder(storage, objective=objective, settings=rungs, epochs=EPOCHS)
+        ladder = Ladder(
+            storage, objective=objective, settings=rungs, epochs=EPOCHS, chance=0.1, images=400
+        )
 
         def climb(known: Outcome, report: object) -> Evaluation:
             return ladder.climb(known, lambda rung, epochs: train(known.architecture, epochs))

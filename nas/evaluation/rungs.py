@@ -12,12 +12,16 @@ ranks). Theirs go on from the lower rung's weights, which a one-cycle schedule d
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 from nas.errors import SettingsError
 from nas.pareto import front
+from nas.settings import EvaluationSettings
 
 FRACTIONS = (1 / 9, 1 / 3, 1.0)
+ONE_IN_TWENTY = 1.645
+"""Deviations of a normal value that are passed upwards as rarely."""
 
 
 def epochs_of(rung: int, *, epochs: int, fractions: Sequence[float] = FRACTIONS) -> int:
@@ -49,6 +53,13 @@ def share_of_budget(*, fractions: Sequence[float], promoted: float) -> float:
     return sum(fraction * promoted**rung for rung, fraction in enumerate(fractions))
 
 
+def mean_share(settings: EvaluationSettings) -> float:
+    """How much of a whole training the mean candidate gets."""
+    if settings.name != "rungs":
+        return 1.0
+    return share_of_budget(fractions=settings.fractions, promoted=settings.promoted)
+
+
 def promotes(
     values: tuple[float, ...],
     others: Sequence[tuple[float, ...]],
@@ -74,3 +85,16 @@ def promotes(
         better += len(best)
         left = [other for index, other in enumerate(left) if index not in best]
     return False
+
+
+def guessed(accuracies: Sequence[float], *, chance: float, images: int) -> bool:
+    """Whether most of these accuracies, each on so many images, are no better than guessing.
+
+    Units:
+        accuracies, chance: 0..1. Better is what a guess reaches once in twenty times at most.
+
+    >>> guessed([0.11, 0.12, 0.9], chance=0.1, images=400)
+    True
+    """
+    deviation = math.sqrt(chance * (1 - chance) / max(1, images))
+    return statistics.median(accuracies) <= chance + ONE_IN_TWENTY * deviation

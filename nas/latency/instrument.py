@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class Instrument:
     few as a check, and without `recalls` all of it is; `told` hears what is to be told about it.
     `second` is a network of another kind that takes part at the start and in every decision: if
     its ratio moves, the regime did. A device elsewhere that goes away is waited for with
-    `patience`; without it that is an error.
+    `patience`; without it that is an error. A close case that took `most_seconds` is left at that.
 
     Raises:
         TargetError: the target cannot be used.
@@ -62,6 +63,7 @@ class Instrument:
                 f"allowed: {', '.join(STATISTICS)}"
             )
         self.target, self.statistic, self.level = target, statistic, level
+        self.most_seconds = math.inf
         self._rng = random.Random(seed)
         self._reference = subject(reference)
         prepared = prepare(self._reference, target)
@@ -159,8 +161,8 @@ class Instrument:
     def settle(self, network: Architecture | Subject, *bounds: Bound) -> Latency:
         """Measure until the interval is clearly on one side of every bound, within a budget.
 
-        First as `measure`; then in more processes, then in all of them longer, as long as that may
-        settle it. All turns count together; see `nas.latency.decision.judged`.
+        First as `measure`; then in more processes, then in all longer, as long as that may settle
+        it. All turns count together; see `nas.latency.decision.judged`.
         """
         wanted = subject(network)
         name, run = wanted.name, None
@@ -177,7 +179,8 @@ class Instrument:
                 more = self._measure(prepared, level, after=after)
                 run = more if run is None else run.beside(more) if after else run + more
                 latency = self._latency(name, run, 1)
-                if not self._may_settle(latency, bounds):
+                late = run.seconds - run.waited > self.most_seconds
+                if late or not self._may_settle(latency, bounds):
                     break
         finally:
             self._drop(prepared)

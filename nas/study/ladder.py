@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from nas.evaluation.rungs import epochs_of, promotes
+from nas.evaluation.rungs import epochs_of, guessed, promotes
 from nas.objective import Objective
 from nas.outcome import Evaluation, Outcome, RungResult
 from nas.settings import EvaluationSettings
@@ -22,7 +22,11 @@ Train = Callable[[int, int], Evaluation]
 
 
 class Ladder:
-    """Lets the candidates of one study climb; several threads may do so at the same time."""
+    """Lets the candidates of one study climb; several threads may do so at the same time.
+
+    A rung on which most candidates guess, of a few steps of training, ranks nobody: they all climb.
+    `chance` is the accuracy of guessing, on so many `images`.
+    """
 
     def __init__(
         self,
@@ -31,18 +35,21 @@ class Ladder:
         objective: Objective,
         settings: EvaluationSettings,
         epochs: int,
+        chance: float,
+        images: int,
     ) -> None:
         self._storage = storage
+        self._chance, self._images = chance, images
         self._objective = objective
         self._settings = settings
         self._epochs = epochs
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reached: dict[str, list[tuple[float, ...]]] = {}
+        self._accuracies: dict[str, list[float]] = {}
         for record in storage.records():
             outcome = record.outcome
             if outcome and outcome.kind == "evaluated" and outcome.evaluation:
-                found = self._values(outcome, outcome.evaluation)
-                self._reached[outcome.architecture.fingerprint] = found
+                self.take(outcome, outcome.evaluation)
 
     def climb(self, known: Outcome, train: Train) -> Evaluation:
         """Train a candidate rung by rung until it is not among the best so far, or at the top.
@@ -61,13 +68,16 @@ class Ladder:
             # be counted among the others.
             with self._lock:
                 self._reached.pop(fingerprint, None)
+                self._accuracies.pop(fingerprint, None)
             raise
         return found
 
     def take(self, known: Outcome, found: Evaluation) -> Evaluation:
         """An evaluation that is there already, counted among those that later candidates meet."""
+        fingerprint = known.architecture.fingerprint
         with self._lock:
-            self._reached[known.architecture.fingerprint] = self._values(known, found)
+            self._reached[fingerprint] = self._values(known, found)
+            self._accuracies[fingerprint] = [result.accuracy for result in found.rungs]
         return found
 
     def _next(self, before: Evaluation | None, train: Train) -> Evaluation:
@@ -86,12 +96,16 @@ class Ladder:
     def _goes_on(self, known: Outcome, found: Evaluation) -> bool:
         rung, fingerprint = len(found.rungs) - 1, known.architecture.fingerprint
         with self._lock:
+            self.take(known, found)
             others = [
                 values[rung]
                 for one, values in self._reached.items()
                 if one != fingerprint and len(values) > rung
             ]
-            values = self._reached[fingerprint] = self._values(known, found)
+            values = self._reached[fingerprint]
+            accuracies = [all_[rung] for all_ in self._accuracies.values() if len(all_) > rung]
+        if guessed(accuracies, chance=self._chance, images=self._images):
+            return True
         return promotes(
             values[rung],
             others,

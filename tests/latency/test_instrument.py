@@ -136,6 +136,13 @@ def test_a_clear_case_is_settled_by_one_process(instrument):
     assert instrument.settle(network(16), Bound(ms=1e6)).conditions["verdict"] == "kept"
 
 
+def test_a_close_case_is_measured_no_longer_than_it_is_worth(instrument, monkeypatch):
+    monkeypatch.setattr(instrument, "most_seconds", 0.0)
+    rough = instrument.measure(network(7))
+    found = instrument.settle(network(7), Bound(ratio=rough.ratio))
+    assert (found.processes, found.conditions["verdict"]) == (1, "unresolved")
+
+
 def test_the_reference_is_settled_by_definition(instrument):
     found = instrument.settle(REFERENCE, Bound(ratio=EQUAL))
     assert (found.ratio, found.conditions["verdict"]) == (1.0, "kept")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ def climbed(path: Path) -> list[tuple[int, Evaluation, int]]:
         and trial.outcome.evaluation is not None
         and trial.outcome.costs is not None
     ]
+
+
+def test_from_a_rung_on_which_most_candidates_guess_all_climb(tmp_path: Path) -> None:
+    def guessing(architecture: Architecture, epochs: int) -> Evaluation:
+        found = train(architecture, epochs)
+        # Chance is 0.1; of 400 images a guess has more than 12.5 % right once in twenty times.
+        return replace(found, accuracy=0.12 + found.accuracy / 1000) if epochs == 1 else found
+
+    run(tmp_path / "study", proposals=PROPOSALS, train=guessing)
+    ends = [len(evaluation.rungs) for _, evaluation, _ in climbed(tmp_path / "study")]
+    assert min(ends) == 2
+    assert 2 <= ends.count(3) < len(ends)
 
 
 def test_who_climbs_is_who_is_among_the_best_third_of_the_rung_so_far(tmp_path: Path) -> None:
