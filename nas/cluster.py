@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from nas.cluster_worker import facts, leave, unfit, work
+from nas.cluster_worker import leave, work
 from nas.errors import SettingsError, StudyError
-from nas.execution import POLL_SECONDS, CrashError, StoppedError
+from nas.execution import POLL_SECONDS, CrashError, StoppedError, thread_variables
+from nas.scheduler import GPU, LATENCY, absent, check_workers, connect, facts
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-CONNECT_SECONDS = 10.0
 WORKERS_SECONDS = 60.0
 """So long a scheduler that has no worker yet is given to get one."""
-
-GPU = "GPU"
-"""The resource of a worker that has a GPU: `dask worker --resources GPU=1`."""
-
-
-def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> None:
-    """Refuse workers, by address, that have not the driver's facts.
-
-    Raises:
-        SettingsError: one has not, or cannot even say.
-    """
-    here = facts()
-    for address, there in found.items():
-        if isinstance(there, BaseException):
-            raise unfit(address, f"one that cannot run it ({type(there).__name__}: {there})")
-        for what, number in here.items():
-            if there.get(what) != number:
-                raise unfit(address, f"{what} {there.get(what)}, here {number}")
 
 
 def _gone() -> StudyError:
@@ -73,8 +54,9 @@ class Cluster:
         self._topic = f"nas-{uuid4().hex}"
         self._queues: dict[str, SimpleQueue[tuple[str, Any]]] = {}
         self._resources = {GPU: 1} if gpus else {}
-        variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        self._work = partial(work, topic=self._topic, variables=variables, timeout=timeout)
+        self._work = partial(
+            work, topic=self._topic, variables=thread_variables(threads), timeout=timeout
+        )
         with contextlib.ExitStack() as failing:
             failing.callback(self._stack.close)
             self.client = self._connected(scheduler, number, gpus)
@@ -84,25 +66,12 @@ class Cluster:
             failing.pop_all()
 
     def _connected(self, scheduler: str | None, number: int, gpus: tuple[str, ...]) -> Client:
-        try:
-            from distributed import Client, LocalCluster
-        except ImportError as error:
-            raise SettingsError(
-                f"execution: execution=dask needs the extra dask; got {error}; allowed: pip "
-                "install -c constraints.txt -e '.[dask]', or execution=processes"
-            ) from error
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         awaited = 1
         if scheduler is None:
-            awaited = number
-            own = LocalCluster(
-                n_workers=0, processes=False, protocol="tcp", host="127.0.0.1",
-                dashboard_address=None,
-            )  # fmt: skip
-            scheduler = str(self._stack.enter_context(own).scheduler_address)
+            awaited, scheduler = number, self._own()
             self._start(scheduler, number, gpus)
         try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+            client = connect(scheduler)
             self._stack.callback(client.close)
             client.wait_for_workers(awaited, timeout=WORKERS_SECONDS)
             found = client.run(facts, on_error="return")
@@ -114,6 +83,17 @@ class Cluster:
             ) from error
         check_workers(found)
         return client
+
+    def _own(self) -> str:
+        """The address of a scheduler in this process."""
+        try:
+            from distributed import LocalCluster
+        except ImportError as error:
+            raise absent(error) from error
+        own = LocalCluster(
+            n_workers=0, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+        )
+        return str(self._stack.enter_context(own).scheduler_address)
 
     def _start(self, scheduler: str, number: int, gpus: tuple[str, ...]) -> None:
         """Worker processes of this machine, started anew when they die, gone with the scheduler."""
@@ -136,16 +116,22 @@ class Cluster:
 
     def _places(self) -> int:
         """How many tasks the workers that there are run at a time."""
-        workers = self.client.scheduler_info()["workers"].values()
+        workers = self.client.scheduler_info()["workers"]
         if not self._resources:
-            return sum(int(worker["nthreads"]) for worker in workers)
-        places = sum(int(worker["resources"].get(GPU, 0)) for worker in workers)
+            return sum(int(workers[at]["nthreads"]) for at in self._trainers() or workers)
+        places = sum(int(worker["resources"].get(GPU, 0)) for worker in workers.values())
         if not places:
             raise SettingsError(
                 f"execution: training.device=cuda needs workers with the resource {GPU}; got none; "
                 f"nothing was begun; allowed: dask worker SCHEDULER --resources {GPU}=1"
             )
         return places
+
+    def _trainers(self) -> list[str] | None:
+        """Who is to train, by address, where some workers are there to measure; None: anybody."""
+        there = self.client.scheduler_info()["workers"]
+        measuring = {at for at, one in there.items() if one["resources"].get(LATENCY)}
+        return None if self._resources or not measuring else sorted(set(there) - measuring) or None
 
     def _take(self, event: tuple[float, bytes]) -> None:
         key, kind, value = pickle.loads(event[1])
@@ -170,15 +156,17 @@ class Cluster:
         key = f"nas-{uuid4().hex}"
         events = self._queues[key] = SimpleQueue()
         try:
+            among = self._trainers()
             future = self.client.submit(
-                self._work, task, arguments, here=facts(), key=key, resources=self._resources
-            )
+                self._work, task, arguments, here=facts(), key=key, resources=self._resources,
+                workers=among, allow_other_workers=bool(among),
+            )  # fmt: skip
         except (CancelledError, OSError):
             del self._queues[key]
             raise _gone() from None
         future.add_done_callback(lambda _: events.put(("done", None)))
         try:
-            return self._awaited(future, events, report, stop)
+            return self._awaited(future, events, report, stop, among)
         finally:
             future.cancel()
             del self._queues[key]
@@ -189,6 +177,7 @@ class Cluster:
         events: SimpleQueue[tuple[str, Any]],
         report: Callable[..., None],
         stop: Callable[[], bool],
+        among: list[str] | None,
     ) -> Any:
         at = ""
         while True:
@@ -197,6 +186,9 @@ class Cluster:
             except Empty:
                 if stop():
                     raise StoppedError("training: given up because the study is to stop") from None
+                if among and not at and not set(among) & set(self._trainers() or ()):
+                    # Dask would wait for one of these, whoever else has come.
+                    raise CrashError("training: its workers must stay; all are gone") from None
                 continue
             if kind == "report":
                 report(*value)

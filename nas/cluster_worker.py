@@ -7,28 +7,11 @@ more. What the task reports comes back as events of the scheduler, in order and 
 from __future__ import annotations
 
 import pickle
-import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any
 
-from nas.errors import SettingsError
 from nas.execution import WorkerProcess
-
-
-def facts() -> dict[str, str]:
-    """What a worker and the driver must have in common."""
-    python = ".".join(map(str, sys.version_info[:2]))
-    return {"latency-nas": version("latency-nas"), "Python": python}
-
-
-def unfit(address: str, got: str, kept: str = "nothing was begun") -> SettingsError:
-    """The message of a worker that runs something else than the driver."""
-    return SettingsError(
-        f"execution.scheduler: every worker must run the driver's latency-nas and Python; got "
-        f"{got} on {address}; {kept}; allowed: the same installation on all machines"
-    )
-
+from nas.scheduler import facts, given_up, unfit
 
 _IDLE: dict[tuple[object, ...], list[WorkerProcess]] = {}
 """Of a worker: the child processes that wait for a task, each driver's apart."""
@@ -61,11 +44,6 @@ def work(
 
     def tell(kind: str, value: Any) -> None:
         worker.log_event(topic, pickle.dumps((key, kind, value)))
-
-    def given_up() -> bool:
-        # Cancelled by the driver, or by the scheduler because the driver is gone.
-        state = worker.state.tasks.get(key)
-        return state is None or state.state != "executing"
 
     if here != facts():
         there = ", ".join(f"{what} {number}" for what, number in facts().items())

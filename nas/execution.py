@@ -37,6 +37,11 @@ class StoppedError(NasError):
     """A task was given up because the study is to stop."""
 
 
+def thread_variables(threads: int) -> dict[str, str]:
+    """What a child that computes with so many threads gets beside its parent's environment."""
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
 class WorkerProcess:
     """A child process that runs one function at a time; started at the first call.
 

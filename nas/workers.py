@@ -14,7 +14,7 @@ from queue import LifoQueue
 from typing import Any
 
 from nas.cluster import Cluster
-from nas.execution import StoppedError, WorkerProcess
+from nas.execution import StoppedError, WorkerProcess, thread_variables
 from nas.settings import ExecutionSettings
 
 GIB_PER_WORKER = 2.0
@@ -61,7 +61,12 @@ def _fitting(trials: int, *, threads: int, gpus: int) -> int:
 
     places = gpus or len(os.sched_getaffinity(0)) // threads
     memory = int(psutil.virtual_memory().available / 2**30 / GIB_PER_WORKER)
-    return max(1, min(places, memory, max(2, trials // ROUNDS)))
+    return max(1, min(places, memory, teachable(trials)))
+
+
+def teachable(trials: int) -> int:
+    """The most workers at a time from which the sampler of so many candidates learns."""
+    return max(2, trials // ROUNDS)
 
 
 class Workers(ThreadPoolExecutor):
@@ -93,7 +98,7 @@ class Workers(ThreadPoolExecutor):
             if cluster:
                 self._idle.put(cluster)
                 continue
-            variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+            variables = thread_variables(threads)
             if gpus:
                 variables["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
             self._idle.put(WorkerProcess(variables=variables, timeout=timeout))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nas.cluster import GPU, Cluster
+from nas.cluster import Cluster
 from nas.composition import Parts
 from nas.errors import SettingsError
+from nas.scheduler import GPU
 from nas.settings import ExecutionSettings, TrainingSettings
-from nas.workers import Workers, plan
+from nas.workers import Workers, plan, teachable
 
 
 def workers_of(parts: Parts, *, stop: Callable[[], bool]) -> Workers:
@@ -35,7 +36,8 @@ def workers_of(parts: Parts, *, stop: Callable[[], bool]) -> Workers:
             gpus=visible,
             timeout=execution.timeout,
         )
-        planned = replace(planned, workers=execution.workers or cluster.number)
+        workers = execution.workers or min(cluster.number, teachable(trials))
+        planned = replace(planned, workers=workers)
     return Workers(
         planned.workers,
         ahead=planned.ahead,

@@ -8,18 +8,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from dask_cluster import scheduled, wait
 from hearing import nas as started
 from table_of_tiny import overrides, write_table
+from tiny import examiner, run
 
-from nas.cluster import Cluster, check_workers
-from nas.cluster_worker import facts
+from nas.cluster import Cluster
 from nas.errors import DataError, SettingsError
 from nas.execution import CrashError, HungError, StoppedError
-from nas.outcome import TrialRecord
+from nas.objective import Objective
+from nas.outcome import Evaluation, TrialRecord
+from nas.scheduler import check_workers, facts
 from nas.settings import ExecutionSettings
 from nas.study.storage import StudyStorage
 
@@ -34,6 +38,10 @@ def echo(value, report):
 
 def fail(report):
     raise DataError("data: damaged")
+
+def die(report):
+    os.kill(os.getppid(), 9)
+    time.sleep(120)
 
 def sleep(report):
     report(os.getppid(), os.getpid())
@@ -139,6 +147,29 @@ def test_a_worker_that_dies_is_a_crash_and_its_successor_works(cluster, tasks) -
 
 
 @pytest.mark.slow
+def test_a_candidate_whose_workers_die_is_tried_again_and_then_failed_with_the_reason(  # type: ignore[no-untyped-def]
+    cluster, tasks, tmp_path: Path
+) -> None:
+    tries: list[int] = []
+
+    def evaluate(architecture: object, genes: object, report: object) -> Evaluation:
+        tries.append(1)
+        cluster.run(tasks.die, {})
+        raise AssertionError("it lives")
+
+    failing = replace(examiner(Objective("constrained")), evaluate=evaluate, retries=1)
+    stopped = run(tmp_path / "s", proposals=1, examiner=failing)
+    assert stopped.counts.failed == 1
+    with closing(StudyStorage.open(tmp_path / "s")) as storage:
+        (trial,) = storage.trials
+        (record,) = storage.records()
+    assert trial.state.name == "FAIL"
+    assert record.outcome is not None
+    assert record.outcome.reason.startswith("training: its worker must stay; got tcp://")
+    assert len(tries) == 2
+
+
+@pytest.mark.slow
 def test_a_task_that_hangs_is_ended(cluster, tasks, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setitem(cluster._work.keywords, "timeout", 2.0)
     with pytest.raises(HungError, match=r"execution\.timeout; got none for 2 s"):
@@ -169,15 +200,6 @@ def gone(pid: int) -> None:
         time.sleep(0.1)
 
 
-def dask(*words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", f"distributed.cli.dask_{words[0]}", *words[1:]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def records(folder: Path) -> list[TrialRecord]:
     with closing(StudyStorage.open(folder / "runs" / "one")) as storage:
         return storage.records()
@@ -185,16 +207,8 @@ def records(folder: Path) -> list[TrialRecord]:
 
 @pytest.mark.slow
 def test_a_study_on_a_scheduler_survives_one_of_two_workers_and_the_driver(tmp_path: Path) -> None:
-    file = tmp_path / "scheduler.json"
-    plain = ("--no-dashboard", "--scheduler-file", str(file))
-    scheduler = dask("scheduler", *plain, "--port", "0", "--host", "127.0.0.1")
-    one, two = (
-        dask("worker", *plain, "--no-nanny", "--nthreads", "1", "--local-directory", str(tmp_path))
-        for _ in range(2)
-    )
-    try:
-        wait(file.exists)
-        address = file.read_text().split('"address": "')[1].split('"')[0]
+    with scheduled(tmp_path) as (address, worker):
+        one, two = worker(), worker()
         words = [
             *(w for w in overrides(write_table(tmp_path / "t.json")) if "multiply_adds" not in w),
             "objective.multiply_adds=1e9",
@@ -222,20 +236,8 @@ def test_a_study_on_a_scheduler_survives_one_of_two_workers_and_the_driver(tmp_p
         assert kinds.total() == len(found)
         # Neither this driver nor the killed one left a process on a worker that goes on.
         wait(lambda: not psutil.Process(two.pid).children())
-    finally:
-        for process in (one, two, scheduler):
-            process.kill()
-            process.wait()
 
 
 def done(folder: Path) -> int:
     log = folder / "runs" / "one" / "log.jsonl"
     return log.read_text().count('"event": "outcome"') if log.exists() else 0
-
-
-def wait(event, search=None) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + 200
-    while not event():
-        assert search is None or search.poll() is None, search.communicate()[0].decode()
-        assert time.monotonic() < deadline, "it does not come"
-        time.sleep(0.1)

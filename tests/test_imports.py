@@ -16,7 +16,7 @@ import nas
 ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = (
-    ("nas.errors", "nas.masking"),
+    ("nas.errors", "nas.masking", "nas.scheduler"),
     (
         "nas.settings",
         "nas.architecture",
@@ -94,7 +94,7 @@ ONLY_IN = {
     "optuna": ("nas.samplers", "nas.study"),
     "mlflow": ("nas.tracking",),
     "thop": ("nas.costs",),
-    "distributed": ("nas.cluster", "nas.cluster_worker"),
+    "distributed": ("nas.scheduler", "nas.cluster", "nas.cluster_worker", "nas.latency"),
     "datasets": ("nas.data",),
     "hydra": ("nas.settings",),
     "omegaconf": ("nas.settings",),

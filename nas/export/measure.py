@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def measure_files(
     """The latency of each file, with its ratio to a published network beside it.
 
     The ONNX files run on the target as it is, or under ONNX Runtime where it is one of torch's; the
-    program runs on this machine under torch. One image a call: that is what the first ONNX takes.
+    program runs under torch, on this machine or, of a cluster, on the worker that measures. One
+    image a call: that is what the first ONNX takes.
 
     Raises:
         MeasurementError, TargetError: see `nas.latency.instrument.Instrument`.
@@ -65,13 +67,10 @@ def measure_files(
             f"{target.batch_size}; allowed: 1"
         )
     yardstick = resolve(reference, input=input, classes=classes)
-    onnx = target
-    if target.runtime not in ONNX_RUNTIMES:
-        onnx = TargetSettings(threads=target.threads)
-    program = TargetSettings(
-        runtime="program", threads=target.threads,
-        device=target.device if target.where == "local" else "cpu",
-    )  # fmt: skip
+    where = "dask" if target.where == "dask" else "local"
+    plain = TargetSettings(where=where, scheduler=target.scheduler, threads=target.threads)
+    onnx = target if target.runtime in ONNX_RUNTIMES else plain
+    program = replace(plain, runtime="program", device=target.device)
     build = _copies(module)
     found = _measured(folder, (STATIC, DYNAMIC), build, input, onnx, yardstick)
     return found | _measured(folder, (PROGRAM,), build, input, program, yardstick)

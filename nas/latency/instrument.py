@@ -262,11 +262,11 @@ class Instrument:
     def _circumstances(self, name: str, run: Run, ratio: Ratio, *, networks: int) -> dict[str, Any]:
         """The fields of a `Latency` that say how it was measured."""
         processes, facts = len(run.samples), self._seats[0].facts
-        conditions = {
+        conditions: dict[str, Any] = {
             "level": run.level.name,
             "versions": self.versions,
             "threads": self.target.threads,
-            "pinned": facts.get("pinned"),
+            **{key: facts[key] for key in ("pinned", "worker") if key in facts},
             "quiet_share": ratio.quiet / ratio.samples,
             "gated": ratio.gated,
             "precision": ratio.precision,

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +83,12 @@ def start(
         from nas.latency.command import CommandWorker
 
         return CommandWorker(reach, threads=threads, check=check)
+    if reach.kind == "dask":
+        from nas.latency.dask_worker import DaskWorker
+
+        return DaskWorker(
+            reach, threads=threads, device=device, pin=pin, runtime=runtime, check=check
+        )
     variables = environment(threads)
     source = b""
     if reach.kind == "ssh":
@@ -131,8 +138,8 @@ def environment(threads: int) -> dict[str, str]:
 class Worker:
     """A process that speaks over its input and output; `source` is sent before anything else.
 
-    It ends with `close`, or with this process however that ends. `scratch` names the variable that
-    gets the path of a folder which ends with it.
+    It ends with `close`, when nobody has it any more, or with this process however that ends.
+    `scratch` names the variable that gets the path of a folder which ends with it.
     """
 
     def __init__(
@@ -147,9 +154,9 @@ class Worker:
         self._check = check
         self.facts: dict[str, Any] = {}
         self._rest = b""
-        self._scratch = tempfile.mkdtemp(prefix="latency-nas-") if scratch else ""
+        folder = tempfile.mkdtemp(prefix="latency-nas-") if scratch else ""
         if scratch:
-            environment = {**(environment or os.environ), scratch: self._scratch}
+            environment = {**(environment or os.environ), scratch: folder}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         try:
             self._process = subprocess.Popen(
@@ -162,11 +169,12 @@ class Worker:
             )
         except OSError as error:
             self._log.close()
-            self._tidy()
+            shutil.rmtree(folder, ignore_errors=True)
             raise TargetError(
                 f"measuring process: its program must start; got {command[0]}: {error.strerror}; "
                 f"allowed: an installed {command[0]}"
             ) from error
+        self._end = weakref.finalize(self, _end, self._process, folder)
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
         self._send(source)
@@ -267,17 +275,17 @@ class Worker:
 
     def close(self) -> None:
         """See `Asked.close`."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        try:
-            self._process.wait(timeout=2)  # the end of its input ends it
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._end()
         self._log.close()
-        self._tidy()
 
-    def _tidy(self) -> None:
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+
+def _end(process: subprocess.Popen[bytes], folder: str) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(timeout=2)  # the end of its input ends it
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -80,7 +80,7 @@ def profile(network: Architecture | Subject, target: Target, *, calls: int = CAL
     if target.reach.kind == "command":
         raise MeasurementError(
             "profile: a user's program tells whole calls only; got target.where=command; "
-            "allowed: local, ssh"
+            "allowed: local, ssh, dask"
         )
     prepared = prepare(one, target)
     worker = start(

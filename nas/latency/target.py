@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
@@ -19,8 +19,9 @@ from nas.settings import TargetSettings
 class Reach:
     """How the device is reached; no part of what is measured.
 
-    `kind` is local, ssh (`host`, further `options` of ssh, the device's `python`) or command (the
-    user's program and its arguments).
+    `kind` is local, ssh (`host`, further `options` of ssh, the device's `python`), command (the
+    user's program and its arguments) or dask (the address of a `scheduler`; once it is known, the
+    `machine` that its worker must be).
     """
 
     kind: str = "local"
@@ -28,17 +29,19 @@ class Reach:
     options: tuple[str, ...] = ()
     python: str = "python3"
     command: tuple[str, ...] = ()
+    scheduler: str = ""
+    machine: str = ""
 
     @property
     def name(self) -> str:
-        """local, ssh:HOST or command:PROGRAM, without what only says how to get in."""
+        """local, ssh:HOST, command:PROGRAM or dask, without what only says how to get in."""
         if self.kind == "ssh":
             return f"ssh:{_word(self.host.rpartition('@')[2])}"
         if self.kind == "command":
             # The last word that is a file's name tells programs of one interpreter apart.
             named = [PurePath(word).name for word in self.command if not word.startswith("-")]
             return f"command:{_word(named[-1] if named else self.command[0])}"
-        return "local"
+        return self.kind
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,18 @@ def target_of(settings: TargetSettings) -> Target:
         tuple(settings.ssh_options),
         settings.python,
         tuple(settings.command),
+        settings.scheduler or "" if settings.where == "dask" else "",
     )
     if reach.kind == "local":
         require(runtime)
-        number, name = cores(), processor()
+        machine, number = machine_of(settings.device), cores()
+    elif reach.kind == "dask":
+        from nas.latency.dask_worker import seen
+
+        machine, number = seen(reach, settings.device)
+        reach = replace(reach, machine=machine)
     else:
-        number, name = _ask(reach)
+        machine, number = _ask(reach)
     if settings.threads > number:
         raise TargetError(
             f"target.threads: must not be more than the cores; got {settings.threads}; "
@@ -147,14 +156,14 @@ def target_of(settings: TargetSettings) -> Target:
         batch_size=settings.batch_size,
         folded=settings.folded,
         cuda_graphs=settings.cuda_graphs,
-        machine=gpu() if settings.device == "cuda" else _machine(name, number),
+        machine=machine,
         reach=reach,
     )
 
 
 @lru_cache(maxsize=8)
-def _ask(reach: Reach) -> tuple[int, str]:
-    """Cores and processor of a device elsewhere; asked once."""
+def _ask(reach: Reach) -> tuple[str, int]:
+    """The machine and the cores of a device elsewhere; asked once."""
     from nas.latency.process import WorkerLostError, start
 
     try:
@@ -162,7 +171,8 @@ def _ask(reach: Reach) -> tuple[int, str]:
     except WorkerLostError as error:
         raise TargetError(f"target {reach.name}: must answer; {error}") from error
     try:
-        return int(worker.facts.get("cores") or 1), str(worker.facts.get("processor") or "unknown")
+        number = int(worker.facts.get("cores") or 1)
+        return _machine(str(worker.facts.get("processor") or "unknown"), number), number
     finally:
         worker.close()
 
@@ -172,6 +182,15 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def machine_of(device: str) -> str:
+    """This machine by its processor, or by its GPU where that is the device.
+
+    Raises:
+        TargetError: torch sees no GPU.
+    """
+    return gpu() if device == "cuda" else _machine(processor(), cores())
 
 
 def gpu() -> str:

@@ -25,13 +25,14 @@ MAY_CHANGE = frozenset(
         "study.name",
         "study.sustained_seconds",
         "target.retry_seconds",
+        "target.scheduler",
         "study.report",
         "evaluation.seeds",
         "evaluation.seeded",
     }
 )
 """What a resume may change beside `tracking` and `execution`: how long the study goes on and loads
-its winners, where it lies, how long its device is waited for, how
+its winners, where it lies, how its device is reached and how long it is waited for, how
 finalists are judged; none changes what a trial means."""
 FREE_SECTIONS = frozenset({"tracking", "execution"})
 

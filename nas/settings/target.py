@@ -15,7 +15,8 @@ class TargetSettings:
     """What exactly is measured, where. All of it is part of the key of a measured number.
 
     `host`, `ssh_options` (as for ssh) and `python` say how `where=ssh` is reached, `command` is the
-    program and its arguments of `where=command`; a device that is gone is tried again after
+    program and its arguments of `where=command`, `scheduler` the address of the one of `where=dask`
+    (a worker that offers `latency` measures); a device that is gone is tried again after
     `retry_seconds`, then after twice as long each time, up to five minutes. `folded`: batch
     normalisation is folded into the convolutions before a torch runtime gets the network (the
     others fold by themselves). `table` is a file that `nas latency --table` wrote: candidates that
@@ -35,11 +36,12 @@ class TargetSettings:
     ssh_options: list[str] = field(default_factory=list)
     python: str = "python3"
     command: list[str] = field(default_factory=list)
+    scheduler: str | None = None
     table: str | None = None
     retry_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        one_of("target.where", self.where, ("local", "ssh", "command"))
+        one_of("target.where", self.where, ("local", "ssh", "command", "dask"))
         one_of("target.runtime", self.runtime, RUNTIMES)
         one_of("target.device", self.device, ("cpu", "cuda"))
         at_least("target.threads", self.threads, 1)
@@ -58,8 +60,13 @@ class TargetSettings:
                     )  # fmt: skip
         if self.cuda_graphs and self.device != "cuda":
             raise fail("target.cuda_graphs", "needs target.device=cuda", True, "False")
-        if self.where != "local":
+        if self.where in ("ssh", "command"):
             self._check_elsewhere()
+        if self.where == "dask" and not self.scheduler:
+            raise fail(
+                "target.scheduler", "target.where=dask needs the address of a scheduler",
+                self.scheduler, "tcp://HOST:8786, or execution=dask execution.scheduler=",
+            )  # fmt: skip
 
     def _check_elsewhere(self) -> None:
         if self.runtime in TORCH_RUNTIMES:

@@ -182,7 +182,8 @@ class Candidate:
             # Whatever else goes wrong is this candidate's end, not the study's: it is written
             # down with its reason, and five of a kind in a row stop the study.
             self.failure = f"{self.at}: {type(error).__name__}"
-            failed.append(self.outcome("failed", objective, f"{self.at}: {_words(error)}"))
+            words = _words(error).removeprefix(f"{self.at}: ")
+            failed.append(self.outcome("failed", objective, f"{self.at}: {words}"))
 
     def outcome(self, kind: str, objective: Objective, reason: str) -> Outcome:
         """What is known, as the outcome of that kind."""

@@ -91,6 +91,7 @@ def test_every_value_can_be_overridden() -> None:
         "target.runtime": "eager", "target.device": "cpu", "target.memory_format": "channels_last",
         "target.dtype": "bfloat16", "target.host": "board", "target.ssh_options": ["-p", "2222"],
         "target.python": "python3.11", "target.command": ["measure"], "target.table": "t.json",
+        "target.scheduler": "tcp://a:1",
         "objective.name": "pareto", "objective.reference": "mobilenext_x1_0",
         "objective.quantities": ["accuracy", "parameters"],
         "objective.latency_statistic": "p95",
