@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages._rdb.models import TrialUserAttributeModel
+from optuna.storages._rdb.storage import _create_scoped_session
 from sqlalchemy.engine import URL
 
 from nas.errors import StudyError
@@ -35,6 +37,17 @@ def begin(
             study.set_user_attr(key, value)
         backend.remove_session()
         backend.engine.dispose()
+
+
+def write_together(storage: BaseStorage, trial_id: int, values: Mapping[str, Any]) -> None:
+    """Write attributes of a running trial in one transaction: Optuna alone takes one for each."""
+    backend = getattr(storage, "_backend", storage)
+    assert isinstance(backend, RDBStorage)  # every study is in a database
+    with _create_scoped_session(backend.scoped_session, True) as session:
+        for key, value in values.items():
+            backend._set_trial_attr_without_commit(
+                session, TrialUserAttributeModel, trial_id, key, value
+            )
 
 
 def check_format(study: str, found: object) -> None:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from optuna.trial import TrialState
@@ -32,15 +32,6 @@ from nas.study.storage import StudyStorage
 TWINS = 5
 """As many proposals of networks that are under way are drawn before one of those has ended: a
 sampler may have nothing else to propose until then."""
-
-
-@dataclass(frozen=True)
-class _Epoch:
-    """A worker's report."""
-
-    number: int
-    result: EpochResult
-    of: int
 
 
 class StudyLoop:
@@ -94,7 +85,7 @@ class StudyLoop:
         self._ready: deque[tuple[TrialRecord, Candidate]] = deque()
         self._training: dict[Future[Outcome], TrialRecord] = {}
         self._twins: list[TrialRecord] = []
-        self._events: SimpleQueue[_Epoch | Future[Outcome]] = SimpleQueue()
+        self._events: SimpleQueue[tuple[int, EpochResult, int] | Future[Outcome]] = SimpleQueue()
         self._company = Company(storage, proposer)
         past, found = self._company.begin(storage.records())
         self._found.extend(found)
@@ -136,12 +127,11 @@ class StudyLoop:
         """Whatever is next: start a training, get a candidate ready, or wait for a training."""
         if self._stop():
             return Stopped("signal", "stopped by a signal", self.counts)
-        if self._ready and len(self._training) < self._workers:
-            self._begin(executor, *self._ready.popleft())
+        if self._begin(executor):
             return None
         if self._workers > 1:
             # One worker's results wait for the next candidate: no question of time decides.
-            self._take_events(wait=False)
+            self._take_events(executor, wait=False)
         idle = self._workers - len(self._training)
         if len(self._ready) < idle + self._ahead and len(self._twins) < TWINS:
             if self._found:
@@ -159,24 +149,29 @@ class StudyLoop:
             if not (self._training or self._ready or self._company.running):
                 return found
         if self._training:
-            self._take_events(wait=True)
+            self._take_events(executor, wait=True)
         elif self._company.running:
             time.sleep(POLL_SECONDS)
             with self._company.alone():
                 self._learn()
         return None
 
-    def _begin(self, executor: Executor, trial: TrialRecord, candidate: Candidate) -> None:
+    def _begin(self, executor: Executor) -> bool:
+        """Have what is ready trained, if there is a worker for it."""
+        if not self._ready or len(self._training) >= self._workers:
+            return False
+        trial, candidate = self._ready.popleft()
         self._enter(trial, "training")
 
         def report(result: EpochResult, of: int) -> None:
-            self._events.put(_Epoch(trial.number, result, of))
+            self._events.put((trial.number, result, of))
 
         future = executor.submit(self._examiner.train, candidate, report)
         self._training[future] = trial
         future.add_done_callback(self._events.put)
+        return True
 
-    def _take_events(self, *, wait: bool) -> None:
+    def _take_events(self, executor: Executor, *, wait: bool) -> None:
         """Tell what workers said, until a training has ended; with `wait` there is one at least."""
         while True:
             try:
@@ -186,10 +181,14 @@ class StudyLoop:
                     return
                 continue
             if isinstance(event, Future):
-                self._finish(self._training.pop(event), event.result())
+                trial, outcome = self._training.pop(event), event.result()
+                try:
+                    self._begin(executor)  # the worker does not wait for what is written now
+                finally:
+                    self._finish(trial, outcome)
                 return
             for listener in self._listeners:
-                listener.epoch(event.number, event.result, event.of)
+                listener.epoch(*event)
 
     def _next(self, budget: Budget) -> TrialRecord | Stopped | None:
         """A proposal, or why there is none; None where a dead driver left trials to take up."""

@@ -174,18 +174,18 @@ class StudyStorage:
 
     def write_outcome(self, number: int, outcome: Outcome) -> None:
         """Write how a trial ended; from here on it is never examined again."""
-        storage, trial_id = self._study._storage, self._trial_id(number)
+        values: dict[str, Any] = {
+            "nas.violations": outcome.violations,
+            "nas.feasible": outcome.feasible,
+            "nas.outcome": outcome.kind,
+            "nas.record": outcome.to_json(),
+        }
+        if outcome.evaluation and outcome.evaluation.rungs:
+            values["nas.rung"] = len(outcome.evaluation.rungs) - 1
         with self.said():
             if self._drivers:
                 self._drivers.check()
-            # The record goes last: a trial that has it has everything else too.
-            storage.set_trial_user_attr(trial_id, "nas.violations", outcome.violations)
-            storage.set_trial_user_attr(trial_id, "nas.feasible", outcome.feasible)
-            storage.set_trial_user_attr(trial_id, "nas.outcome", outcome.kind)
-            if outcome.evaluation and outcome.evaluation.rungs:
-                last = len(outcome.evaluation.rungs) - 1
-                storage.set_trial_user_attr(trial_id, "nas.rung", last)
-            storage.set_trial_user_attr(trial_id, "nas.record", outcome.to_json())
+            database.write_together(self._study._storage, self._trial_id(number), values)
 
     def climbed(self, fingerprint: str) -> Evaluation | None:
         """What the running trial of this network reached on its rungs, None before the first."""

@@ -32,7 +32,7 @@ main({words!r})
 """
 
 PROPOSALS = 24
-WRITES_PER_TRIAL = 7
+WRITES_PER_TRIAL = 4
 PARETO = ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]")
 
 
@@ -80,7 +80,7 @@ def test_a_study_killed_at_ten_points_has_the_trials_of_one_that_was_not(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     nas("search", *asked, f"study.max_proposals={PROPOSALS}", f"study.folder={whole}")
     nas("search", *asked, "study.max_proposals=1", f"study.folder={killed}")
-    # Killed just before the n-th write of its life: each trial makes seven, so that a few
+    # Killed just before the n-th write of its life: each trial makes four, so that a few
     # proposals are lost before they are written, and others between outcome and telling.
     rng = random.Random(f"{sampler}-{objective}")
     on = ["resume", "one", f"study.max_proposals={PROPOSALS}", f"study.folder={killed}"]

@@ -207,7 +207,7 @@ def test_mlflow_on_the_server_mirrors_a_study(server: Server, table: Path, tmp_p
     assert list(mirror_faults("one", trials, uri.replace("postgresql", "postgresql+psycopg"))) == []
 
 
-def test_a_server_that_is_away_or_has_other_tables_is_told(
+def test_a_server_that_is_away_refuses_or_has_other_tables_is_told(
     server: Server, table: Path, tmp_path: Path
 ) -> None:
     import psycopg
@@ -223,6 +223,16 @@ def test_a_server_that_is_away_or_has_other_tables_is_told(
     with psycopg.connect(uri) as connection:
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         assert found.fetchall() == [("customers",)]
+    empty = server.database()
+    with psycopg.connect(empty) as connection:
+        connection.execute(f"CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}'")
+    uri = empty.replace("//nas:", "//ann:")
+    refused = nas(tmp_path, "search", *words, f"study.storage={uri}")
+    assert refused.returncode == 1
+    assert refused.stderr.count("error:") == 1
+    assert "permission denied" in refused.stderr
+    assert "nothing was begun" in refused.stderr
+    assert PASSWORD not in refused.stderr
     away = nas(tmp_path, "search", *words, "study.storage=postgresql://nas:secret@127.0.0.1:1/none")
     assert away.returncode == 1
     assert away.stderr.count("error:") == 1

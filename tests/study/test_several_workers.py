@@ -6,7 +6,9 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tiny import CONSTRAINED, PARETO, examiner, formula, run
 
 from nas.architecture import Architecture
 from nas.errors import DataError
+from nas.events import Counts, Listener, Stage
 from nas.execution import CrashError
 from nas.objective import Objective
 from nas.outcome import Evaluation, TrialRecord
@@ -134,6 +137,26 @@ def test_all_that_was_under_way_is_taken_up(tmp_path: Path) -> None:
     assert len(again) == len(set(again))
 
 
+def test_a_free_worker_begins_with_what_is_ready_before_the_result_is_written(
+    tmp_path: Path,
+) -> None:
+    told: list[tuple[str, int]] = []
+
+    class Told(Listener):
+        def stage(self, number: int | None, stage: Stage) -> None:
+            if stage == "training" and number is not None:
+                told.append(("begun", number))
+
+        def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
+            told.append(("ended", trial.number))
+
+    run(tmp_path / "s", proposals=4, sampler="qmc", objective=ROOMY, ahead=1, listeners=[Told()])
+    begun = [number for what, number in told if what == "begun"]
+    assert begun == [0, 1, 2, 3]
+    for early, late in pairwise(begun):
+        assert told.index(("begun", late)) < told.index(("ended", early))
+
+
 def test_images_that_are_gone_end_the_study_and_every_training(tmp_path: Path) -> None:
     given_up = threading.Event()
     workers = Workers(2)
@@ -217,6 +240,11 @@ def busy(path: Path, *, trials: int) -> float:
     finally:
         workers.close()
     assert len(spans) >= trials
+    return share(spans, number)
+
+
+def share(spans: Sequence[tuple[float, float]], number: int) -> float:
+    """The share of their time that so many workers work, from begin to end of each evaluation."""
     # Every worker has begun from here on, and none is without work up to there.
     start, end = sorted(s for s, _ in spans)[number - 1], max(s for s, _ in spans)
     worked_seconds = sum(max(0.0, min(e, end) - max(s, start)) for s, e in spans)
