@@ -165,7 +165,8 @@ def _trial_files(name: str, architecture: Architecture, outcome: Outcome | None)
         "architecture.json": _json(architecture.to_json()),
         "architecture.txt": architecture.text + "\n",
     }
-    if outcome and outcome.costs:
+    # Where a table told the costs nothing was counted, and torch is not loaded to count.
+    if outcome and outcome.costs and outcome.costs.memory_access is not None:
         # A unit of the user's own may not be there any more when a study is mirrored later.
         with suppress(NasError):
             files["layers.csv"] = layer_table(architecture)

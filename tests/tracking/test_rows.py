@@ -12,7 +12,7 @@ from tracked_studies import architecture, evaluation, latency, outcome, record, 
 from nas.architecture import Architecture
 from nas.events import Counts
 from nas.network import build
-from nas.outcome import EpochResult, RungResult
+from nas.outcome import Costs, EpochResult, RungResult
 from nas.tracking import legal
 from nas.tracking.labels import kinds, magnitude, run_name, three_digits
 from nas.tracking.rows import study_row, trial_row
@@ -141,8 +141,9 @@ def test_the_layers_are_a_table_among_a_trials_files_and_add_up_to_the_network()
     assert {layer["kind"] for layer in layers} >= {"depthwise", "pointwise", "linear"}
 
 
-def test_a_network_that_was_not_counted_has_no_table_of_layers():
-    lost = replace(outcome("failed"), costs=None)
+@pytest.mark.parametrize("costs", [None, Costs(412_000, 9_000, memory_access=None)])
+def test_a_network_that_was_not_counted_has_no_table_of_layers(costs):
+    lost = replace(outcome("failed"), costs=costs)
     files = trial_row(study_info(), TrialState(record(0, lost), "FAILED")).artifacts()
     assert "layers.csv" not in files
     assert "outcome.json" in files
