@@ -15,8 +15,9 @@ from nas.errors import NasError
 from nas.execution import StoppedError
 from nas.objective import rank
 from nas.outcome import Outcome
+from nas.quantities import span
 from nas.result import Difference, Finalist, SearchResult, SeedResult
-from nas.seeds import Job, Seeds, seed_weights
+from nas.seeds import PROCESSES, Job, Seeds, seed_weights
 from nas.settings import DataSettings
 from nas.study.best import greatest_by_costs, refuted
 from nas.study.budget import Stopped
@@ -73,8 +74,12 @@ def finalists(
     seeds = Seeds(parts, storage, stop=signals.stop)
     if worker is not None:
         jobs = [job for entry in entries for job in _jobs(entry, checkpoints)]
-        if missing := sum(seeds.found(job) is None for job in set(jobs)):
-            told(f"finalists: {missing} trainings with other seeds, two at a time")
+        if missing := [job for job in set(jobs) if seeds.found(job) is None]:
+            took = span(max(1.0, training_seconds(entries, missing)))
+            told(
+                f"finalists: {len(missing)} trainings with other seeds, {PROCESSES} at a time, "
+                f"about {took}"
+            )
         seeds.train(jobs)
     tested = _Tested(parts, seeds, checkpoints, worker, signals.stop)
     shown = [(entry.role, tested.finalist(entry)) for entry in entries]
@@ -141,6 +146,14 @@ def _jobs(entry: Entry, checkpoints: Path) -> list[Job]:
     whole = evaluation is not None and evaluation.whole
     missing = [] if whole and seed_weights(checkpoints, own).exists() else [own]
     return [*missing, *(Job(architecture, seed) for seed in range(1, entry.seeds))]
+
+
+def training_seconds(entries: Sequence[Entry], jobs: Sequence[Job]) -> float:
+    """How long these trainings take, if each takes what that of the search took."""
+    took = [(e.outcome.architecture.fingerprint, e.outcome.seconds) for e in entries]
+    # The reference is a trial, too, that was answered from memory.
+    known = dict(sorted((f, seconds.get("training", 0.0)) for f, seconds in took))
+    return sum(known[job.architecture.fingerprint] for job in jobs) / PROCESSES
 
 
 def ranked(winners: list[Finalist], *, noise: float) -> list[Finalist]:

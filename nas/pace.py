@@ -78,6 +78,10 @@ class Pace:
         back = 1.0 if missing > len(shares) else 1.0 - min(shares)
         return max(left, back * fmean(self._seconds)) if self._seconds else left
 
+    def idle(self, now: float) -> float:
+        """Seconds since the last epoch or end of a candidate."""
+        return now - self._times[-1] if self._times else 0.0
+
     def ending(self, settings: Mapping[str, Any], reference: Outcome | None) -> float:
         """Seconds from the last candidate to the end: certificates, further seeds, the report."""
         evaluation, study = settings.get("evaluation", {}), settings.get("study", {})

@@ -45,18 +45,19 @@ def best_of(
 
 
 def seconds_left(progress: Progress, now: float) -> float | None:
-    """Seconds until the end of the search, by the pace of this process; None before there is one,
-    0 once all candidates are there.
-    """
+    """Seconds until the end of the search by the pace of this process, None before there is one."""
+    settings, pace = progress.info.settings, progress.pace
     missing = progress.info.trials - progress.counts.evaluated
-    left = progress.pace.left(missing, now)
-    if not left:
-        return left
     reference = progress.reference[1] if progress.reference else None
-    hours = progress.info.settings.get("study", {}).get("hours")
+    left = pace.left(missing, now)
+    if left is None:
+        return None
+    if missing <= 0:
+        return max(0.0, pace.ending(settings, reference) - pace.idle(now))
+    hours = settings.get("study", {}).get("hours")
     if hours is not None:
         left = min(left, max(0.0, 3600 * hours - (now - progress.since)))
-    return left + progress.pace.ending(progress.info.settings, reference)
+    return left + pace.ending(settings, reference)
 
 
 def line_of(trial: TrialRecord, progress: Progress, now: float) -> str:

@@ -18,10 +18,11 @@ from nas.architecture import Architecture
 from nas.composition import Parts, compose_parts
 from nas.evaluation.full import evaluate_full
 from nas.events import Counts
-from nas.finalists import finalists, ranked, warnings_of
+from nas.finalists import Entry, finalists, ranked, training_seconds, warnings_of
 from nas.outcome import Costs, Evaluation, Latency, Outcome, TrialRecord
 from nas.result import Finalist, SearchResult, SeedResult
 from nas.samplers import seed_of
+from nas.seeds import Job
 from nas.settings.compose import compose
 from nas.study.budget import Stopped
 from nas.study.signals import StopSignals
@@ -179,3 +180,20 @@ def test_what_costs_alone_would_have_chosen_is_trained_on_the_whole_budget(ended
         assert one.test_accuracy is not None
     trained = Evaluation.from_json(ended.seeds[greatest.architecture.fingerprint]["0"])
     assert trained.accuracy == ended.result.by_costs[0].validation
+
+
+def test_further_trainings_are_told_to_take_what_those_of_the_search_took() -> None:
+    other = Architecture.from_text("in1x8x8+stem8-s1+sandglass:24-s2+head0+out10")
+
+    def took(architecture: Architecture, seconds: float) -> Outcome:
+        return Outcome("evaluated", architecture, seconds={"training": seconds, "measuring": 9.0})
+
+    entries = [
+        Entry("winner", "trial 4", 4, took(TINY, 10.0), 3),
+        # The reference is trial 0, too, which was answered from memory.
+        Entry("winner", "trial 0", 0, took(other, 0.0), 3),
+        Entry("reference", "x", None, took(other, 12.0), 3),
+    ]
+    jobs = [Job(TINY, 1), Job(TINY, 2), Job(other, 1), Job(other, 2)]
+    # Two at a time: half of 10 + 10 + 12 + 12.
+    assert training_seconds(entries, jobs) == 22.0
