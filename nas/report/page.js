@@ -40,7 +40,8 @@
   }
 
   const options = {
-    responsive: true, displaylogo: false, displayModeBar: narrow() ? false : "hover",
+    // Plotly's button that sends a chart to its makers' server is there by default.
+    responsive: true, displaylogo: false, showSendToCloud: false, displayModeBar: narrow() ? false : "hover",
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
   };
 

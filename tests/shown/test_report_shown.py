@@ -50,6 +50,15 @@ def test_the_report_is_drawn_soon_without_an_error_or_a_request(
     assert min(shapes) > 0
 
 
+def test_no_button_of_a_figure_sends_it_elsewhere(report: Browser) -> None:
+    titles = report.run(
+        "return Array.from(document.querySelectorAll('.modebar-btn'), b => b.dataset.title)"
+    )
+    assert isinstance(titles, list)
+    known = {"Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"}
+    assert set(titles) == known
+
+
 def test_a_point_that_is_pointed_at_shows_its_network(report: Browser, story: Story) -> None:
     report.run(
         "const p = document.querySelector('.plot');"
@@ -141,3 +150,10 @@ def test_on_paper_pictures_stand_for_the_figures(report: Browser) -> None:
     plots, stills = shown  # type: ignore[misc]  # two lists
     assert max(plots) == 0
     assert min(stills) > 100
+    # What is left of A4 between usual margins, in pixels of 1/96 inch.
+    report.size(718, media="print")
+    right = report.run(
+        "return Math.max(...Array.from(document.querySelectorAll('table, pre, img, .networks svg'),"
+        " e => e.getBoundingClientRect().right))"
+    )
+    assert 0 < float(str(right)) <= 718
