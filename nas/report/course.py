@@ -17,18 +17,22 @@ from nas.report.words import accuracy_of, hover, name_of
 
 def history(story: Story, *, by: str) -> Chart:
     """The best feasible accuracy so far, by trial or by working time."""
+    # Of several workers a later trial may end first.
     finished = sorted(
         (r for r in story.records if r.outcome and r.finished is not None),
-        key=lambda r: r.finished or 0.0,
+        key=lambda r: _at(story, r, by),
     )
     points = [(_at(story, r, by), r) for r in finished if r.outcome and r.outcome.evaluation]
     whole = {r.number for r in story.evaluated}
     own = [(x, r) for x, r in points if r.number in whole]
     best: list[tuple[float, float]] = []
+    rows: list[tuple[str, ...]] = []
     for x, record in own:
         accuracy = accuracy_of(record.outcome)
         if record.outcome and record.outcome.feasible and (not best or accuracy > best[-1][1]):
             best.append((x, accuracy))
+        known = f"{100 * best[-1][1]:.2f}" if best else "-"
+        rows.append((f"{x:.4g}", name_of(record), f"{100 * accuracy:.2f}", known))
     if best and finished:
         best.append((_at(story, finished[-1], by), best[-1][1]))
     axis, words = (
@@ -56,8 +60,8 @@ def history(story: Story, *, by: str) -> Chart:
         y=Axis("validation accuracy", "percent"),
         series=tuple(one for one in series if len(one.x)),
         table=Table(
-            (axis.title, "best feasible accuracy, %"),
-            tuple((f"{x:.4g}", f"{100 * a:.2f}") for x, a in best),
+            (axis.title, "network", "accuracy, %", "best feasible so far, %"),
+            tuple(rows),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""How good the measurements are: intervals, regime, disturbance."""
+"""How good the measurements are: intervals, and under which conditions they were taken."""
 
 from __future__ import annotations
 
@@ -6,27 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from nas.outcome import Latency
-from nas.quantities import span
+from nas.outcome import Latency, TrialRecord
+from nas.quantities import interval, span
 from nas.report.chart import Axis, Chart, Role, Series, Table
 from nas.report.story import Story
 from nas.report.words import hover, name_of
 
 
 def quality(story: Story) -> Chart:
-    """The half-width of each latency's interval, and the conditions of all."""
-    records = [
-        r
-        for r in story.measured
-        if r.outcome and r.outcome.latency and r.outcome.latency.clock != "table"
-    ]
-    latencies = [r.outcome.latency for r in records if r.outcome and r.outcome.latency]
+    """The half-width of each latency's interval."""
+    pairs = _measured(story)
+    latencies = [one for _, one in pairs]
     groups: tuple[tuple[str, Role], ...] = (("RESOLVED", "candidate"), ("UNRESOLVED", "second"))
     series = []
     for status, role in groups:
-        members = [
-            (r, one) for r, one in zip(records, latencies, strict=True) if one.status == status
-        ]
+        members = [(r, one) for r, one in pairs if one.status == status]
         series.append(
             Series(
                 status.lower(),
@@ -55,8 +49,34 @@ def quality(story: Story) -> Chart:
         x=Axis("trial"),
         y=Axis("half of the 95 % interval", "percent"),
         series=tuple(one for one in series if len(one.x)),
-        table=Table(("condition", "value"), tuple(_conditions(latencies))),
+        table=Table(
+            ("trial", "latency, ms (95 %)", "half of the interval, %", "ratio", "measured for"),
+            tuple(
+                (
+                    str(r.number),
+                    interval(one),
+                    f"{100 * half_width(one):.1f}",
+                    one.status.lower(),
+                    span(one.seconds),
+                )
+                for r, one in pairs
+            ),
+        ),
     )
+
+
+def conditions(story: Story) -> Table:
+    """Regime, disturbance and load of all measurements."""
+    return Table(("condition", "value"), tuple(_conditions([one for _, one in _measured(story)])))
+
+
+def _measured(story: Story) -> list[tuple[TrialRecord, Latency]]:
+    """The networks that were timed, with what was found; a table's latencies are no such thing."""
+    return [
+        (r, r.outcome.latency)
+        for r in story.measured
+        if r.outcome and r.outcome.latency and r.outcome.latency.clock != "table"
+    ]
 
 
 def half_width(latency: Latency) -> float:

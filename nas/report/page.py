@@ -24,7 +24,7 @@ from nas.report.markup import (
     section,
     table,
 )
-from nas.report.measurements import quality
+from nas.report.measurements import conditions, quality
 from nas.report.story import Story
 from nas.report.tradeoff import accuracy_latency, accuracy_multiply_adds, latency_multiply_adds
 from nas.report.words import COLUMNS, name_of, record_row, reference_rows
@@ -57,7 +57,7 @@ def page(story: Story, charts: list[Chart], stills: Mapping[str, bytes]) -> str:
         ("networks", "Stage by stage", _networks(story)),
         *((("classes", "Class by class", shown),) if (shown := classes(story)) else ()),
         ("baselines", "Against simpler ways", _baselines(story)),
-        *((c.key, c.title, drawn(c, stills.get(c.key, b""))) for c in charts[2:]),
+        *((c.key, c.title, drawn(c, stills.get(c.key, b"")) + _more(story, c)) for c in charts[2:]),
         ("reproduce", "How to do it again", _reproduce(story)),
     ]
     inner = "".join(section(key, title, body) for key, title, body in sections)
@@ -124,6 +124,14 @@ def _baselines(story: Story) -> str:
     if not shown.rows:
         return sentences or paragraph("There is nothing to compare yet.", kind="says")
     return table(shown, caption="Baselines") + sentences
+
+
+def _more(story: Story, chart: Chart) -> str:
+    """Under which conditions latencies were measured, below how good they are."""
+    shown = conditions(story)
+    if chart.key != "measurements" or not shown.rows:
+        return ""
+    return f"<h3>Under which conditions</h3>{table(shown, caption='Conditions')}"
 
 
 def _reproduce(story: Story) -> str:

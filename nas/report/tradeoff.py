@@ -19,6 +19,11 @@ from nas.report.words import (
     reference_rows,
 )
 
+UNTRAINED = (
+    " Published networks that were no candidates have no accuracy on these images; "
+    "space.start_from=[NAME] begins a study with one that the space holds."
+)
+
 Value = Callable[[Outcome], float]
 
 FAR = 2.0
@@ -151,11 +156,12 @@ def _against(
     limit = story.bounds.get(bound)
     reach = FAR * max((float(x) for one in series for x in one.x), default=0.0)
     marks = [Mark("x", limit, "limit")] if limit is not None and limit <= reach else []
+    absent = UNTRAINED if span and story.reference and len(papers) == len(itself) else ""
     far = f" The limit, {limit:g}, is beyond the figure." if limit is not None and not marks else ""
     return Chart(
         key=key,
         title=title,
-        says=_says(story, feasible, on_front, spans=span is not None) + far,
+        says=_says(story, feasible, on_front, spans=span is not None) + absent + far,
         alt=f"{title}: {len(feasible)} feasible and {len(infeasible)} infeasible candidates, "
         f"{len(on_front)} of them on the front; the numbers are in the table below.",
         x=axis,

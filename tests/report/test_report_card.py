@@ -134,6 +134,9 @@ def test_a_published_network_among_the_candidates_is_drawn_as_one(path: Path) ->
     assert papers.numbers == [known.number]
     assert "shufflenet_v2_x0_5 as published" in papers.words[0]
     assert sum(known.number in series.numbers for series in drawn) == 1
+    # Where none was a candidate, the figure tells why none is drawn.
+    assert "start_from" not in accuracy_latency(story).says
+    assert "space.start_from=[NAME]" in accuracy_latency(read_story(path)).says
 
 
 def test_a_study_that_began_with_its_reference_has_one_point_for_it(path: Path) -> None:

@@ -51,9 +51,25 @@ def test_the_history_ends_at_the_highest_feasible_accuracy(story: Story, by: str
     changed, over = with_some_over_the_limit(story)
     left_out = {r.number for r in over}
     feasible = [accuracy(r) for r in ended(story, "evaluated") if r.number not in left_out]
-    (line,) = [s for s in history(changed, by=by).series if s.form == "steps"]
+    found = history(changed, by=by)
+    (line,) = [s for s in found.series if s.form == "steps"]
     assert line.y[-1] == max(feasible) < max(map(accuracy, over))
     assert list(line.y) == sorted(line.y)
+    # Behind it a row for every candidate that is a point.
+    assert len(found.table.rows) == len(ended(story, "evaluated"))
+    assert found.table.rows[-1][-1] == f"{100 * max(feasible):.2f}"
+
+
+def test_the_history_by_trial_never_goes_back_where_a_later_trial_ended_first(
+    story: Story,
+) -> None:
+    last = max(r.finished for r in story.records if r.finished is not None)
+    turned = tuple(replace(r, finished=last - r.number) for r in story.records)
+    (line,) = [
+        s for s in history(replace(story, records=turned), by="trial").series if s.form == "steps"
+    ]
+    assert list(line.x) == sorted(line.x)
+    assert len(set(line.y)) > 1
 
 
 def test_each_stage_has_every_evaluated_candidate_in_one_row_of_its_blocks(story: Story) -> None:
