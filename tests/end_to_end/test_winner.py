@@ -49,7 +49,8 @@ def test_each_exported_file_is_measured_and_once_more_when_it_is_verified(
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     save(build(NETWORK), tmp_path / "w.safetensors", architecture=NETWORK)
-    assert main(["export", TEXT, "--weights", "w.safetensors", "--to", "out"]) == 0
+    assert main(["export", TEXT, "--weights", "w.safetensors", "--to", "out", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == "out"
     found = read(Path("out"))
     assert set(found.latencies) == {STATIC, DYNAMIC, PROGRAM}
     assert all(one.ms > 0 for one in found.latencies.values())
