@@ -24,7 +24,7 @@ TRAINING = {"workflowType": "machine_learning"}
 EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
 """The experiment tag by which the UI shows what belongs to training and not to language models."""
 
-ALWAYS_SHOWN = {"attributes.`Run Name`": 310, "runDateAndNestInfo": 140}
+ALWAYS_SHOWN = {"attributes.`Run Name`": 370, "runDateAndNestInfo": 140}
 """The name and the time of creation, which come first in any view, with their widths in pixels."""
 
 COLUMNS = {
@@ -33,13 +33,13 @@ COLUMNS = {
     "metrics.`latency_ratio`": 105,
     "metrics.`multiply_adds`": 110,
     "metrics.`parameters`": 100,
-    "metrics.`seconds`": 80,
-    "tags.`nas.winner`": 90,
+    "tags.`nas.winner`": 95,
     "tags.`nas.outcome`": 100,
+    "metrics.`seconds`": 80,
     "params.`architecture`": 400,
 }
 """The columns behind the name, in order, with their widths in pixels. A window of 1,440 shows them
-as far as the place among the winners, whose heading it cuts; it is scrolled sideways for the rest.
+as far as the place among the winners; it is scrolled sideways for the rest.
 """
 
 

@@ -15,6 +15,7 @@ from tracked_studies import trial_runs
 from nas.outcome import TrialRecord
 from nas.report.story import Story
 from nas.tracking import Server, view
+from nas.tracking.labels import run_name
 
 pytestmark = pytest.mark.browser
 
@@ -98,6 +99,16 @@ def names(browser: Browser) -> list[str]:
     return [name for name in cells(browser, NAME) if "#" in name]
 
 
+def stripped(name: str) -> str:
+    """A name without what the list writes before it."""
+    return name[name.index("#") :].strip()
+
+
+def named(name: str) -> float:
+    """The accuracy in a name, percent."""
+    return float(re.search(r" ([\d.]+)% ", name)[1])  # type: ignore[index]  # of a trained one
+
+
 def reached(records: list[TrialRecord]) -> list[float]:
     """Their accuracies, from the study itself."""
     return [r.outcome.evaluation.accuracy for r in records if r.outcome and r.outcome.evaluation]
@@ -144,6 +155,11 @@ def test_all_trials_are_filtered_to_the_feasible_ones_in_the_search_box(
     box.send_keys(view.query(parent, feasible=True))
     box.send_keys(Keys.ENTER)
     matching(browser, len(kept))
+    # The accuracy's column lies outside the window; each name holds it.
+    expected = sorted((named(run_name(r)) for r in kept), reverse=True)
+    waiting = WebDriverWait(browser.driver, ANSWER_SECONDS)
+    waiting.until(lambda _: [named(name) for name in names(browser)] == expected)
+    assert sorted(map(stripped, names(browser))) == sorted(map(run_name, kept))
 
 
 def test_two_hundred_candidates_are_one_sorted_list_without_unfolding(
