@@ -43,15 +43,18 @@ def plan(
     threads: int = 1,
     gpus: int = 0,
     trained: bool = True,
+    elsewhere: bool = False,
 ) -> Plan:
     """How many workers there are, of so many threads each; `gpus` where training uses them.
 
-    Where nothing is trained (a table answers) `auto` is serial.
+    Where nothing is trained (a table answers) `auto` is serial, and so it is on one core, where
+    candidates are measured on that same core: not `elsewhere`, and not while a GPU trains.
     """
     if settings.name == "serial" or (settings.name == "auto" and not trained):
         return Plan(workers=1, ahead=0)
     workers = settings.workers or _fitting(trials, threads=threads, gpus=gpus)
-    if settings.name == "auto" and settings.workers is None and workers == 1:
+    one_core = workers == 1 and not gpus and not elsewhere
+    if settings.name == "auto" and settings.workers is None and one_core:
         return Plan(workers=1, ahead=0)
     return Plan(workers=workers, ahead=1)
 

@@ -25,7 +25,12 @@ def workers_of(parts: Parts, *, stop: Callable[[], bool]) -> Workers:
         training = replace(parts.settings.training, **parts.resolved)
         threads, visible = training.threads, _gpus(training, execution)
     planned = plan(
-        execution, trials=trials, threads=threads, gpus=len(visible), trained=parts.table is None
+        execution,
+        trials=trials,
+        threads=threads,
+        gpus=len(visible),
+        trained=parts.table is None,
+        elsewhere=parts.settings.target.where != "local",
     )
     cluster = None
     if execution.name == "dask":

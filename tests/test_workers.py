@@ -148,6 +148,19 @@ def test_a_worker_for_each_core_that_this_process_may_use(monkeypatch: pytest.Mo
     assert plan(auto, trials=1000) == Plan(workers=1, ahead=0)
 
 
+def test_the_next_candidate_is_measured_while_one_gpu_trains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    auto = ExecutionSettings()
+    monkeypatch.setattr("nas.workers.GIB_PER_WORKER", 1e-6)
+    assert plan(auto, trials=1000, gpus=1) == Plan(workers=1, ahead=1)
+    # On another device too, while the only core trains.
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert plan(auto, trials=1000, elsewhere=True) == Plan(workers=1, ahead=1)
+    assert plan(auto, trials=1000) == Plan(workers=1, ahead=0)
+    assert plan(auto, trials=1000, gpus=1, trained=False) == Plan(workers=1, ahead=0)
+
+
 def test_memory_bounds_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
     monkeypatch.setattr("nas.workers.GIB_PER_WORKER", 1e6)
