@@ -96,18 +96,6 @@ class BlockTable:
             total += self.factors.get(block.family, 1.0) * time
         return Prediction(total * self.reference_ms, total, guessed / total)
 
-    def clearly_over(
-        self, architecture: Architecture, *, ms: float | None = None, ratio: float | None = None
-    ) -> bool:
-        """Whether the prediction is over a limit by more than twice what nine in ten are off."""
-        found = self.predict(architecture)
-        if found is None:
-            return False
-        margin = 1 + 2 * self.accuracy.p90
-        return (ms is not None and found.ms > margin * ms) or (
-            ratio is not None and found.ratio > margin * ratio
-        )
-
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
         beside = path.with_name(f".{path.name}.{os.getpid()}")
