@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nas.errors import MeasurementError
 from nas.latency.deviation import Spread
 from nas.latency.measuring import Run
 from nas.latency.store import Store, Stored
@@ -41,6 +42,7 @@ class Memory:
         self._checks: dict[str, Latency] = {}
         self._agreed = 0
         self._outside = 0
+        self._full = False
         self._told = told
         self.notes: list[str] = []
         for note in self._store.notes if self._store else []:
@@ -110,10 +112,17 @@ class Memory:
         before = self._checks.pop(network, None)
         if before is not None:
             self._compare(before, latency, network)
-        if self._store is not None:
+        if self._store is None:
+            return
+        try:
             self._add(latency, network, run, name or network, versions)
             if spread.freedom:
                 self._store.add_spread(latency.target, spread)
+        except MeasurementError as error:
+            # A full disk takes nothing from what was measured: told once, tried again each time.
+            if not self._full:
+                self._note(f"measurements cannot be written down, and the study goes on: {error}")
+            self._full = True
 
     def _add(
         self, latency: Latency, network: str, run: Run, name: str, versions: Mapping[str, str]

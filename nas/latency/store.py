@@ -204,11 +204,13 @@ class Store:
     def invocations(self, target: str, statistic: str) -> Invocations:
         """What the invocations so far said of the reference networks, each of which begins one.
 
-        Pooled over reference networks and versions, each about its own mean.
+        Pooled over reference networks and versions, each about its own mean. Only those that are
+        named by a fingerprint count: under any other word another network may stand tomorrow.
         """
         query = (
             "SELECT reference, versions, at, latency FROM measurements WHERE target = ? AND "
-            "statistic = ? AND network = reference ORDER BY at"
+            "statistic = ? AND network = reference AND length(reference) = 16 AND "
+            "reference NOT GLOB '*[^0-9a-f]*' ORDER BY at"
         )
         with self._told(), self._open() as connection:
             rows = connection.execute(query, (target, statistic)).fetchall()

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from nas.errors import MeasurementError
-from nas.latency.deviation import Spread
+from nas.latency.deviation import Invocations, Spread
 from nas.latency.levels import SCREEN
 from nas.latency.measuring import Run
 from nas.latency.memory import CHECKS, Memory
@@ -19,6 +19,8 @@ from nas.latency.store import Store
 from nas.outcome import Latency
 
 VERSIONS = {"runtime": "onnxruntime 1"}
+FIRST, OTHER = "0123456789abcdef", "fedcba9876543210"
+"""Fingerprints of reference networks."""
 
 
 def latency(ratio=1.5, target="t", reference="r"):
@@ -99,7 +101,7 @@ def began(tmp_path, monkeypatch):
     """Writes down the reference of an invocation that began at a time, in seconds."""
     store = Store(tmp_path)
 
-    def begin(at, ms, *, gated=True, target="t", reference="r", network="", versions=VERSIONS):
+    def begin(at, ms, *, gated=True, target="t", reference=FIRST, network="", versions=VERSIONS):
         monkeypatch.setattr("nas.latency.store.time.time", lambda: at)
         found = replace(
             latency(1.0, target=target, reference=reference),
@@ -115,8 +117,8 @@ def test_invocations_tell_how_far_the_milliseconds_of_the_reference_move(tmp_pat
     began(0.0, 1.0)
     began(1000.0, math.e**0.1, gated=False)
     began(2000.0, math.e**0.2)
-    began(0.0, 10.0, reference="s")  # of another network, about its own mean
-    began(1000.0, 10.0, reference="s")
+    began(0.0, 10.0, reference=OTHER)  # of another network, about its own mean
+    began(1000.0, 10.0, reference=OTHER)
     began(0.0, 10.0, versions={"runtime": "onnxruntime 2"})
     began(0.0, 10.0, target="u")
     began(9000.0, 7.0, network="a")  # no reference
@@ -125,6 +127,15 @@ def test_invocations_tell_how_far_the_milliseconds_of_the_reference_move(tmp_pat
     assert (found.freedom, found.number, found.disturbed) == (2 + 1 + 0, 6, 1)
     assert Memory("t", "r", "median", tmp_path).spread.invocations == found
     assert Store(tmp_path).invocations("t", "p95").number == 0
+
+
+@pytest.mark.parametrize("word", ["own.py:make", "own.py:make@3x8x8", "0123456789abcdeg"])
+def test_a_word_that_may_mean_another_network_tomorrow_tells_nothing_of_invocations(
+    tmp_path, began, word
+):
+    began(0.0, 1.0, reference=word)
+    began(1000.0, 100.0, reference=word)
+    assert Store(tmp_path).invocations("t", "median") == Invocations()
 
 
 def test_invocations_right_after_each_other_count_once(tmp_path, began):
@@ -256,6 +267,24 @@ def test_who_recalls_nothing_writes_everything_down(known):
     assert asked(memory, 2.0) == 0
     assert memory.notes == []
     assert Store(known).count() == before + 11
+
+
+def test_a_disk_that_is_full_ends_no_measurement_and_is_told_once(tmp_path):
+    told = []
+    memory = Memory("t", "r", "median", tmp_path, told=told.append)
+    with closing(sqlite3.connect(tmp_path / "latency.db")) as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON measurements BEGIN "
+            "SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+        for name in ("a", "b"):
+            memory.keep(latency(), name, run(1.5, name), VERSIONS)
+        connection.execute("DROP TRIGGER full")
+    memory.keep(latency(), "c", run(1.5, "c"), VERSIONS)
+    (message,) = told
+    assert message.startswith("measurements cannot be written down, and the study goes on: ")
+    assert "got database or disk is full" in message
+    assert Store(tmp_path).count() == 1  # there is room again
 
 
 def test_a_study_without_a_folder_remembers_nothing():
