@@ -83,8 +83,8 @@ def second_of(parts: Parts) -> tuple[str, Architecture] | None:
 class Device:
     """The device of a running study; its instrument is None where nothing is measured.
 
-    While it is gone the study and everyone who listens are told. `waited` adds up the seconds of
-    that, for they are nobody's work.
+    While it is gone the study and everyone who listens are told, and `meanwhile` is called several
+    times a second. `waited` adds up the seconds of that, for they are nobody's work.
     """
 
     def __init__(
@@ -93,11 +93,16 @@ class Device:
         from nas.latency.seat import Patience
 
         self.waited = 0.0
+        self.meanwhile: Callable[[], None] = lambda: None
         self._storage, self._tell, self._stop = storage, tell, stop
         if storage.get(WAITING):  # of a process that was killed while it waited
             storage.set(WAITING, None)
         self.patience = Patience(
-            self._lost, self._back, self._check, parts.settings.target.retry_seconds
+            self._lost,
+            self._back,
+            self._check,
+            lambda: self.meanwhile(),
+            parts.settings.target.retry_seconds,
         )
         self.instrument = instrument_of(
             parts,

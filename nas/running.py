@@ -152,7 +152,11 @@ def _search(
         share = mean_share(parts.settings.evaluation)
         device.instrument.most_seconds = share * reference.evaluation.seconds
     first = len(imported.genes) if imported else 0
-    stopped = _loop(parts, storage, examiner, reference, listeners, stop, workers, first, screen)
+    loop, budget = _loop(
+        parts, storage, examiner, reference, listeners, stop, workers, first, screen
+    )
+    device.meanwhile = loop.meanwhile
+    stopped = loop.run(budget)
     if screen:
         report = screen.report()
         tell(lambda one: one.note(report))
@@ -179,7 +183,8 @@ def _loop(
     workers: Workers,
     first: int,
     screen: Screen | None,
-) -> Stopped:
+) -> tuple[StudyLoop, Budget]:
+    """The loop of candidates and its budget."""
     settings = parts.settings
     keeper = BestKeeper(
         objective=parts.objective,
@@ -221,13 +226,11 @@ def _loop(
     )
     trials = settings.study.trials
     hours = settings.study.hours
-    return loop.run(
-        Budget(
-            trials=trials,
-            max_proposals=settings.study.max_proposals or 20 * trials + first,
-            seconds=None if hours is None else 3600 * hours,
-            first=first,
-        )
+    return loop, Budget(
+        trials=trials,
+        max_proposals=settings.study.max_proposals or 20 * trials + first,
+        seconds=None if hours is None else 3600 * hours,
+        first=first,
     )
 
 

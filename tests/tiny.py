@@ -116,9 +116,13 @@ def run(
     seed: int = 3,
     **more: object,
 ) -> Stopped:
-    """Create or re-open the study in a folder and run it until so many proposals are made."""
+    """Create or re-open the study in a folder and run it until so many proposals are made.
+
+    `made` is given the loop before it runs.
+    """
     space = Tiny()
     formulas = {name: more.pop(name) for name in ("train", "measure") if name in more}
+    made = more.pop("made", None)
     if (path / "study.db").exists():
         storage = StudyStorage.open(path)
     else:
@@ -141,6 +145,8 @@ def run(
         **more,  # type: ignore[arg-type]
     )
     try:
+        if made:
+            made(loop)  # type: ignore[operator]
         return loop.run(Budget(trials=trials, max_proposals=proposals))
     finally:
         storage.close()

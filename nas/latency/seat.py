@@ -43,11 +43,13 @@ class Patience:
     """What to do while a device is gone: `told` hears of every pause, `back` of its return.
 
     `check` is called several times a second whenever a process is waited for; it raises to give up.
+    `meanwhile` is called as often, but only between two tries, when nothing is timed.
     """
 
     told: Callable[[Waiting], None]
     back: Callable[[Waiting], None] = lambda _: None
     check: Callable[[], None] = lambda: None
+    meanwhile: Callable[[], None] = lambda: None
     first_pause: float = FIRST_PAUSE
 
 
@@ -223,6 +225,7 @@ class Seat:
             until = time.monotonic() + pause
             while (left := until - time.monotonic()) > 0:
                 patience.check()
+                patience.meanwhile()
                 time.sleep(min(left, POLL_SECONDS))
             if self._answers():
                 patience.back(waiting)

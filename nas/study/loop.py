@@ -11,16 +11,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
-from queue import Empty, SimpleQueue
+from functools import partial
 
 from optuna.trial import TrialState
 
-from nas.errors import SpaceExhaustedError
+from nas.errors import NasError, SpaceExhaustedError
 from nas.events import Counts, Listener, Stage
 from nas.execution import POLL_SECONDS, StoppedError
-from nas.outcome import EpochResult, Outcome, TrialRecord
+from nas.outcome import Outcome, TrialRecord
 from nas.space import SearchSpace
 from nas.study.budget import Budget, Stopped, ended, worked
 from nas.study.candidates import Candidate, Examiner
@@ -28,6 +29,7 @@ from nas.study.company import Company
 from nas.study.memory import Memory
 from nas.study.proposals import Proposer, distributions
 from nas.study.storage import StudyStorage
+from nas.study.trainings import Trainings, same_network
 
 TWINS = 5
 """As many proposals of networks that are under way are drawn before one of those has ended: a
@@ -78,14 +80,13 @@ class StudyLoop:
         self._done: list[TrialRecord] = []
         self._failures: list[Outcome] = []
         self.counts = Counts()
-        # Trials under way: found running, ready to be trained, being trained, and those whose
-        # network is one of these.
+        # Trials under way: found running, ready to be trained (or trained before a stop), being
+        # trained, and those whose network is one of these.
         self._found: deque[TrialRecord] = deque()
         self._exhausted = ""
-        self._ready: deque[tuple[TrialRecord, Candidate]] = deque()
-        self._training: dict[Future[Outcome], TrialRecord] = {}
+        self._ready: deque[tuple[TrialRecord, Candidate | Outcome]] = deque()
+        self._training = Trainings(listeners)
         self._twins: list[TrialRecord] = []
-        self._events: SimpleQueue[tuple[int, EpochResult, int] | Future[Outcome]] = SimpleQueue()
         self._company = Company(storage, proposer)
         past, found = self._company.begin(storage.records())
         self._found.extend(found)
@@ -106,7 +107,7 @@ class StudyLoop:
     def run(self, budget: Budget) -> Stopped:
         """Go on until the budget is used or something ends the study.
 
-        What was begun is finished, but for a signal.
+        What was begun is finished, but for a signal; what has ended is kept in every case.
 
         Raises:
             NasError: the study cannot be written, the target cannot be used, a user's space broke
@@ -117,11 +118,25 @@ class StudyLoop:
             while (stopped := self._step(executor, budget)) is None:
                 pass
         except StoppedError:
-            return Stopped("signal", "stopped by a signal", self.counts)
+            stopped = Stopped("signal", "stopped by a signal", self.counts)
+        except NasError:
+            with suppress(NasError):
+                self.meanwhile()
+            raise
         finally:
             if executor is not self._executor:
                 executor.shutdown()
-        return stopped
+        self.meanwhile()
+        return replace(stopped, counts=self.counts)
+
+    def meanwhile(self) -> None:
+        """Keep what trainings have brought, while something else is waited for or at the end."""
+        for trial, outcome in self._training.take_unwritten():
+            if self._workers > 1:
+                self._finish(trial, outcome)
+            else:
+                # Told when the next candidate is ready, as ever: no question of time decides.
+                self._training.add_ended(self._written(trial, outcome), outcome)
 
     def _step(self, executor: Executor, budget: Budget) -> Stopped | None:
         """Whatever is next: start a training, get a candidate ready, or wait for a training."""
@@ -131,7 +146,7 @@ class StudyLoop:
             return None
         if self._workers > 1:
             # One worker's results wait for the next candidate: no question of time decides.
-            self._take_events(executor, wait=False)
+            self._take(executor, wait=False)
         idle = self._workers - len(self._training)
         if len(self._ready) < idle + self._ahead and len(self._twins) < TWINS:
             if self._found:
@@ -149,7 +164,7 @@ class StudyLoop:
             if not (self._training or self._ready or self._company.running):
                 return found
         if self._training:
-            self._take_events(executor, wait=True)
+            self._take(executor, wait=True)
         elif self._company.running:
             time.sleep(POLL_SECONDS)
             with self._company.alone():
@@ -160,35 +175,20 @@ class StudyLoop:
         """Have what is ready trained, if there is a worker for it."""
         if not self._ready or len(self._training) >= self._workers:
             return False
-        trial, candidate = self._ready.popleft()
-        self._enter(trial, "training")
-
-        def report(result: EpochResult, of: int) -> None:
-            self._events.put((trial.number, result, of))
-
-        future = executor.submit(self._examiner.train, candidate, report)
-        self._training[future] = trial
-        future.add_done_callback(self._events.put)
+        trial, found = self._ready.popleft()
+        if isinstance(found, Outcome):
+            self._training.add_ended(trial, found)
+        else:
+            self._enter(trial, "training")
+            self._training.begin(executor, trial, partial(self._examiner.train, found))
         return True
 
-    def _take_events(self, executor: Executor, *, wait: bool) -> None:
-        """Tell what workers said, until a training has ended; with `wait` there is one at least."""
-        while True:
+    def _take(self, executor: Executor, *, wait: bool) -> None:
+        if ended := self._training.take(wait=wait, stop=self._stop):
             try:
-                event = self._events.get(timeout=POLL_SECONDS if wait else 0.0)
-            except Empty:
-                if not wait or self._stop():
-                    return
-                continue
-            if isinstance(event, Future):
-                trial, outcome = self._training.pop(event), event.result()
-                try:
-                    self._begin(executor)  # the worker does not wait for what is written now
-                finally:
-                    self._finish(trial, outcome)
-                return
-            for listener in self._listeners:
-                listener.epoch(*event)
+                self._begin(executor)  # the worker does not wait for what is written now
+            finally:
+                self._finish(*ended)
 
     def _next(self, budget: Budget) -> TrialRecord | Stopped | None:
         """A proposal, or why there is none; None where a dead driver left trials to take up."""
@@ -232,10 +232,13 @@ class StudyLoop:
         """Answer a proposal from memory, refuse it, or get it ready to be trained."""
         for listener in self._listeners:
             listener.trial_started(trial)
+        if trial.outcome is not None and "training" in trial.outcome.seconds:
+            self._ready.append((trial, trial.outcome))
+            return
         outcome = trial.outcome or self._memory.answer(trial)
         if outcome is None:
-            under_way = [*self._training.values(), *(one for one, _ in self._ready)]
-            if any(_same(one, trial) for one in under_way) or not self._company.claim(trial):
+            under_way = [*self._training.trials, *(one for one, _ in self._ready)]
+            if any(same_network(one, trial) for one in under_way) or not self._company.claim(trial):
                 self._twins.append(trial)
                 return
             found = self._examiner.screen(
@@ -257,8 +260,7 @@ class StudyLoop:
 
     def _finish(self, trial: TrialRecord, outcome: Outcome) -> None:
         """Write and tell how a trial ended, and then its twins."""
-        if trial.outcome is None:
-            self._storage.write_outcome(trial.number, outcome)
+        self._written(trial, outcome)
         finished = self._tell(trial.number, outcome)
         self._remember(finished)
         if outcome.kind == "failed":
@@ -270,8 +272,13 @@ class StudyLoop:
             listener.trial_finished(finished, self.counts)
         self._answer_twins(trial)
 
+    def _written(self, trial: TrialRecord, outcome: Outcome) -> TrialRecord:
+        if trial.outcome is None:
+            self._storage.write_outcome(trial.number, outcome)
+        return replace(trial, outcome=outcome)
+
     def _answer_twins(self, trial: TrialRecord) -> None:
-        twins = [twin for twin in self._twins if _same(twin, trial)]
+        twins = [twin for twin in self._twins if same_network(twin, trial)]
         self._twins = [twin for twin in self._twins if twin not in twins]
         for twin in twins:
             known = self._memory.answer(twin)
@@ -284,16 +291,9 @@ class StudyLoop:
         failed = self._memory.failed(outcome)
         state = TrialState.FAIL if failed else TrialState.COMPLETE
         objective = self._examiner.objective
-        told = (
-            None
-            if failed
-            else objective.values(outcome, chance=self._chance, unmeasured_ms=self._unmeasured_ms)
-        )
+        known = {"chance": self._chance, "unmeasured_ms": self._unmeasured_ms}
+        told = None if failed else objective.values(outcome, **known)
         violation = objective.constraint(outcome)
         finished = self._storage.tell(number, state, told, violation)
         self._proposer.tell(number, state, told, violation)
         return finished
-
-
-def _same(one: TrialRecord, other: TrialRecord) -> bool:
-    return one.architecture.fingerprint == other.architecture.fingerprint

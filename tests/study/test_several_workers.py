@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from tiny import CONSTRAINED, PARETO, examiner, formula, run
 from nas.architecture import Architecture
 from nas.errors import DataError
 from nas.events import Counts, Listener, Stage
-from nas.execution import CrashError
+from nas.execution import CrashError, StoppedError
 from nas.objective import Objective
-from nas.outcome import Evaluation, TrialRecord
+from nas.outcome import EpochResult, Evaluation, TrialRecord
 from nas.study.budget import worked
-from nas.study.candidates import Examiner
+from nas.study.candidates import Examiner, Report
+from nas.study.loop import StudyLoop
 from nas.study.storage import StudyStorage
 from nas.workers import Workers
 
@@ -155,6 +157,97 @@ def test_a_free_worker_begins_with_what_is_ready_before_the_result_is_written(
     assert begun == [0, 1, 2, 3]
     for early, late in pairwise(begun):
         assert told.index(("begun", late)) < told.index(("ended", early))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_ended_while_the_device_was_waited_for_is_kept_by_a_stop(
+    tmp_path: Path, workers: int
+) -> None:
+    trained: list[str] = []
+    begun = threading.Event()
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        trained.append(architecture.fingerprint)
+        begun.set()
+        return Evaluation(formula(architecture), 0.0, 0.0, 0)
+
+    measured = 0
+
+    def measure(architecture: Architecture, genes: object) -> None:
+        nonlocal measured
+        measured += 1
+        if measured > workers:
+            assert begun.wait(60)
+            raise StoppedError("measuring: given up because the study is to stop")
+
+    stopped = run(tmp_path / "s", proposals=1000, trials=6, sampler="random", objective=ROOMY,
+                  examiner=replace(examiner(ROOMY), evaluate=evaluate, measure=measure),
+                  workers=workers, ahead=1)  # fmt: skip
+    assert stopped.reason == "signal"
+    ended = [t for t in trials(tmp_path / "s") if t.outcome and t.outcome.kind == "evaluated"]
+    assert trained
+    assert {t.architecture.fingerprint for t in ended} == set(trained)
+    again: list[str] = []
+    stopped = run(tmp_path / "s", proposals=1000, trials=6, sampler="random", objective=ROOMY,
+                  examiner=slow(ROOMY, again, longest=0.01), workers=workers, ahead=1)  # fmt: skip
+    assert stopped.counts.evaluated == 6
+    assert not set(again) & set(trained)
+
+
+def test_what_ends_while_the_device_is_waited_for_is_told_at_once(tmp_path: Path) -> None:
+    loops: list[StudyLoop] = []
+    waits = 0
+
+    def measure(architecture: Architecture, genes: object) -> None:
+        nonlocal waits
+        waits += 1
+        if waits == 3:  # two are trained
+            deadline = time.monotonic() + 60
+            while loops[0].counts.evaluated < 2:
+                assert time.monotonic() < deadline, "it was not told"
+                loops[0].meanwhile()
+                time.sleep(0.01)
+
+    def evaluate(architecture: Architecture, genes: object, report: Report) -> Evaluation:
+        report(EpochResult(1, 0.5, 1.0, 0.1), 1)
+        return Evaluation(formula(architecture), 0.0, 0.0, 0)
+
+    stopped = run(tmp_path / "s", proposals=1000, trials=6, sampler="random", objective=ROOMY,
+                  examiner=replace(examiner(ROOMY), evaluate=evaluate, measure=measure),
+                  made=loops.append, workers=2, ahead=1)  # fmt: skip
+    assert stopped.counts.evaluated == 6
+    assert waits >= 3
+
+
+def test_one_worker_proposes_the_same_where_its_device_was_away(tmp_path: Path) -> None:
+    # A constraint that many break: more is proposed after the one that waited, before the result
+    # of the training beside it may be known. At the end it is stopped in the middle and resumed.
+    begun = threading.Semaphore(0)
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        begun.release()
+        return Evaluation(formula(architecture), 0.0, 0.0, 0)
+
+    loops: list[StudyLoop] = []
+    measured = 0
+
+    def measure(architecture: Architecture, genes: object, *, last: int) -> None:
+        nonlocal measured
+        measured += 1
+        if measured > 1:
+            assert begun.acquire(timeout=60)
+            time.sleep(0.05)
+            loops[-1].meanwhile()
+        if measured == last:
+            raise StoppedError("measuring: given up because the study is to stop")
+
+    run(tmp_path / "whole", proposals=22, sampler="nsga2", objective=PARETO, ahead=1)
+    for last in (4, 9, 1000):
+        measured, begun = 0, threading.Semaphore(0)
+        away = replace(examiner(PARETO), evaluate=evaluate, measure=partial(measure, last=last))
+        run(tmp_path / "away", proposals=22, sampler="nsga2", objective=PARETO, ahead=1,
+            examiner=away, made=loops.append)  # fmt: skip
+    assert words(tmp_path / "away") == words(tmp_path / "whole")
 
 
 def test_images_that_are_gone_end_the_study_and_every_training(tmp_path: Path) -> None:
