@@ -11,6 +11,7 @@ Writes benchmarks/results/papers_latency.md and .json. Nothing else should compu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations, product
@@ -111,7 +112,7 @@ def _merged(number: int | None) -> dict[str, Any]:
 
 
 def measured(runtime: str, names: tuple[str, ...], size: tuple[int, int]) -> dict[str, Any]:
-    """ms, interval and multiply-adds of networks, beside the cheapest of them."""
+    """ms, ratio to the cheapest of them, both with intervals, and multiply-adds of networks."""
     subjects = [subject(name, size) for name in names]
     costs = [count_module(one.build(), one.input).multiply_adds for one in subjects]
     cheapest = subjects[costs.index(min(costs))]
@@ -124,9 +125,12 @@ def measured(runtime: str, names: tuple[str, ...], size: tuple[int, int]) -> dic
             for latency in instrument.measure_many(subjects[start : start + part])
         ]
     return {
-        name: {"ms": one.ms, "low": one.low, "high": one.high, "multiply_adds": cost}
+        name: {
+            "ms": one.ms, "low": one.low, "high": one.high, "multiply_adds": cost,
+            "ratio": one.ratio, "ratio_low": one.ratio_low, "ratio_high": one.ratio_high,
+        }
         for name, one, cost in zip(names, found, costs, strict=True)
-    }
+    }  # fmt: skip
 
 
 def table8(number: int | None = None) -> Iterator[dict[str, Any]]:
@@ -212,7 +216,8 @@ def _printed(name: str, height: int, width: int) -> float | None:
 def _mobilenext(raw: Raw) -> Iterator[str]:
     found = raw["mobilenext"][-1]
     yield "The paper prints no time of a device. MobileNeXt as its authors' code builds it. ONNX "
-    yield "Runtime, 224x224."
+    yield "Runtime, 224x224. Both of a pair were measured beside the same third network; the "
+    yield "interval of their quotient holds that of both."
     yield ""
     yield "| width | MobileNeXt, FLOPs | ms | MobileNetV2, FLOPs | ms | MobileNeXt / MobileNetV2 |"
     yield "|---|---|---|---|---|---|"
@@ -221,15 +226,25 @@ def _mobilenext(raw: Raw) -> Iterator[str]:
         if one and other:
             yield (
                 f"| {width.replace('_', '.')} | {_millions(one)} | {_ms(one)} | "
-                f"{_millions(other)} | {_ms(other)} | {one['ms'] / other['ms']:.2f} |"
+                f"{_millions(other)} | {_ms(other)} | {_over(one, other)} |"
             )
     yield ""
     yield "| identity multiplier | ms | against 1 |"
     yield "|---|---|---|"
     for number, name in enumerate(IDENTITIES, start=1):
         if name in found:
-            ratio = found[name]["ms"] / found[IDENTITIES[0]]["ms"]
-            yield f"| 1/{number} | {_ms(found[name])} | {ratio:.2f} |"
+            one, whole = found[name], found[IDENTITIES[0]]
+            yield f"| 1/{number} | {_ms(one)} | {_over(one, whole)} |"
+
+
+def _over(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """The ratio of two networks by their ratios to a third, which the machine's clock leaves."""
+    if "ratio" not in one:  # measured before ratios were kept
+        return f"{one['ms'] / other['ms']:.2f}"
+    ratio = one["ratio"] / other["ratio"]
+    halves = [math.log(of["ratio_high"] / of["ratio_low"]) / 2 for of in (one, other)]
+    half = math.exp(math.hypot(*halves))
+    return f"{ratio:.2f} ({ratio / half:.2f}-{ratio * half:.2f})"
 
 
 def _everything(raw: Raw, runtime: str) -> Iterator[str]:

@@ -44,6 +44,46 @@ def test_repeatability_is_worked_out_as_by_hand() -> None:
     assert found["covered"] == pytest.approx(4 / 6)
 
 
+def test_a_tree_that_differs_in_results_alone_is_not_called_dirty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latency_parts import record
+
+    results = tmp_path / "benchmarks" / "results"
+    results.mkdir(parents=True)
+    for path in (results / "a.md", tmp_path / "code.py"):
+        path.write_text("old")
+
+    def git(*words: str) -> str:
+        own = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *words]
+        done = subprocess.run(own, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    monkeypatch.setattr(record, "RESULTS", results)
+    known = git("describe", "--always")
+    assert record.commit() == known
+    (results / "a.md").write_text("new")
+    assert record.commit() == known
+    (tmp_path / "code.py").write_text("new")
+    assert record.commit() == f"{known}-dirty"
+
+
+def test_the_ratio_of_two_networks_holds_the_intervals_of_both() -> None:
+    from papers_latency import _over
+
+    def measured(ratio: float, half: float) -> dict[str, float]:
+        return {"ms": 9.0, "ratio": ratio, "ratio_low": ratio / half, "ratio_high": ratio * half}
+
+    # exp(sqrt(0.03^2 + 0.04^2)) = 1.0513
+    one, other = measured(3.0, math.exp(0.03)), measured(2.0, math.exp(0.04))
+    assert _over(one, other) == "1.50 (1.43-1.58)"
+    assert _over(one, measured(2.0, 1.0)) == "1.50 (1.46-1.55)"  # beside the reference itself
+    assert _over({"ms": 3.0}, {"ms": 2.0}) == "1.50"
+
+
 def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> None:
     from latency_parts.replay import replayed
 

@@ -37,9 +37,18 @@ def versions() -> str:
 
 
 def commit() -> str:
-    asked = ["git", "describe", "--always", "--dirty"]
-    ended = subprocess.run(asked, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
-    return ended.stdout.strip() or "unknown"
+    """The commit, and whether the tree is another one but for results, which runs write."""
+    asked = _git("describe", "--always").stdout.strip()
+    if not asked:
+        return "unknown"
+    changed = _git("diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)benchmarks/results")
+    return f"{asked}-dirty" if changed.returncode else asked
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=False
+    )
 
 
 class Watch:
