@@ -118,6 +118,11 @@ def _reading_certified(result: SearchResult) -> list[str]:
         said = "? the value keeps its limit, the end of its interval does not"
         lines.append(f"{said}: {why}" if why else said)
     lines += [
+        f"{one.name} under load takes {_short(one.certificate.sustained_ms)} ms, over its limit"
+        for one in result.winners
+        if one.certificate and not one.certificate.sustained_within
+    ]
+    lines += [
         f"{one.name} is no winner: certified at {interval(one.certificate.latency)} ms, over its "
         "limit"
         for one in result.broken

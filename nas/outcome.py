@@ -113,7 +113,7 @@ class Certificate:
 
     `sustained_ratio` is to the reference under the same load. `verdict` is kept, broken or
     unresolved where there was a limit, else empty; `within` says whether the value itself keeps the
-    limits, wherever its interval ends.
+    limits, wherever its interval ends, `sustained_within` whether that under load does.
     """
 
     name: str
@@ -127,6 +127,7 @@ class Certificate:
     verdict: str = ""
     within: bool = True
     sustained_seconds: float = 0.0
+    sustained_within: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -340,6 +340,18 @@ def test_what_was_certified_stands_beside_what_the_search_measured() -> None:
     assert "at the end of 5 s" in flowing
     assert "trial 12 is no winner: certified at 6.10 (5.79-6.41) ms, over its limit" in flowing
     assert "0.81 x its latency" in flowing  # of what was certified: 4.2 / 5.2
+    assert "under load takes" not in flowing
+
+
+def test_a_winner_that_breaks_its_limit_under_load_is_told() -> None:
+    found = result()
+    winner = certified(found.winners[0], 4.2)
+    hot = replace(certificate(4.2), sustained_within=False)
+    winner = replace(winner, outcome=replace(winner.outcome, certificate=hot))
+    sheet = Console(file=io.StringIO(), width=80)
+    sheet.print(search_table(replace(found, winners=(winner,))), crop=False)
+    shown = sheet.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "trial 17 under load takes 4.62 ms, over its limit\n" in shown
 
 
 def test_a_limit_that_no_measuring_settles_is_explained_below_the_certificates() -> None:

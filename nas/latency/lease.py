@@ -1,5 +1,8 @@
 """Who may disturb whom: training batches share a device, a measurement has it alone.
 
+`cuda` is the first GPU that this process sees, by the name that the whole machine has for it: two
+processes on two GPUs do not disturb each other.
+
 Two kernel file locks per device, a gate that everyone passes and then the room. A measurement
 holds the gate while it waits for the room, so that training batches that come later queue behind
 it: with the room alone an exclusive waiter starves as long as the shared holders overlap.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
 import threading
 import time
@@ -42,8 +46,16 @@ def folder() -> Path:
     return Path(tempfile.gettempdir()) / "latency-nas-lease"
 
 
+def _machine_wide(device: str) -> str:
+    """The same name in every process: each has its own idea of which GPU is its first."""
+    if device == "cuda":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        return f"cuda:{visible.split(',')[0].strip() or 0}"
+    return device
+
+
 def _open(device: str, name: str) -> int:
-    path = folder() / f"{device.replace(':', '-')}.{name}"
+    path = folder() / f"{re.sub('[:/]', '-', device)}.{name}"
     try:
         # Not created if it is there: in a sticky folder Linux refuses O_CREAT on the file of
         # another user (fs.protected_regular).
@@ -115,7 +127,7 @@ def shared(device: str = "cpu") -> Iterator[float]:
     Raises:
         MeasurementError: the lock files cannot be opened.
     """
-    held = _held()
+    device, held = _machine_wide(device), _held()
     if device in held:
         yield 0.0
         return
@@ -134,7 +146,7 @@ def exclusive(device: str = "cpu") -> Iterator[float]:
     Raises:
         MeasurementError: the lock files cannot be opened.
     """
-    held = _held()
+    device, held = _machine_wide(device), _held()
     if held.get(device) == fcntl.LOCK_EX:
         yield 0.0
         return

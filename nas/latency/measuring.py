@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from nas.latency.protocol import (
 )
 from nas.latency.runtimes import Prepared
 from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+from nas.latency.target import Target
 
 ATTEMPTS = 3
 """Schedules run at most until every candidate has enough quiet samples."""
@@ -103,6 +104,11 @@ class Run:
         )
 
 
+def alone(target: Target) -> AbstractContextManager[float]:
+    """The target's device under an exclusive lease, where training here would disturb it."""
+    return lease.exclusive(target.device) if target.leased else nullcontext(0.0)
+
+
 def measure(
     seats: Sequence[Seat],
     networks: Mapping[str, Prepared],
@@ -111,8 +117,12 @@ def measure(
     statistic: str,
     rng: random.Random,
     beside: Mapping[str, Prepared] | None = None,
+    cold: bool = False,
 ) -> Run:
     """Run networks at every seat, one seat after the other, under one lease.
+
+    They are loaded beside others' training, but never beside others' measurements; where the first
+    call counts (`cold`), the device is had alone for that, too.
 
     Without networks the reference's hidden duplicate runs alone. What is `beside` them takes part
     in a few rounds, for a check and not for a number of its own.
@@ -122,12 +132,14 @@ def measure(
     """
     started = time.perf_counter()
     beside = beside or {}
-    for seat in seats:
-        seat.load({**networks, **beside})
     target = seats[0].target
+    loading = alone if cold else _among_others
+    with loading(target) as queued:
+        for seat in seats:
+            seat.load({**networks, **beside})
     samples: list[tuple[Sample, ...]] = []
     states: list[dict[str, Any]] = []
-    with lease.exclusive(target.device) if target.leased else nullcontext(0.0) as waited:
+    with alone(target) as waited:
         for seat in seats:
             mine, seen = _measure_at(seat, networks, beside, level, rng)
             samples.append(tuple(mine))
@@ -140,10 +152,14 @@ def measure(
             seat.reference_ns(statistic, mine) for seat, mine in zip(seats, samples, strict=True)
         ),
         states=tuple(states),
-        waited=waited,
+        waited=queued + waited,
         seconds=time.perf_counter() - started,
         statistic=statistic,
     )
+
+
+def _among_others(target: Target) -> AbstractContextManager[float]:
+    return lease.shared(target.device) if target.leased else nullcontext(0.0)
 
 
 def _measure_at(

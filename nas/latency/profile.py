@@ -7,13 +7,12 @@ into a convolution (normalisation, activation) counts as convolution.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas.architecture import Architecture
 from nas.errors import MeasurementError
-from nas.latency import lease
+from nas.latency.measuring import alone
 from nas.latency.process import start
 from nas.latency.runtimes import prepare
 from nas.latency.subject import Subject, subject
@@ -74,13 +73,18 @@ def profile(network: Architecture | Subject, target: Target, *, calls: int = CAL
     """Profile a network in a process of its own.
 
     Raises:
-        MeasurementError: the runtime does not tell its operators, or cannot take the network.
+        MeasurementError: the target does not tell its operators, or cannot take the network.
     """
     one = subject(network)
     if target.reach.kind == "command":
         raise MeasurementError(
             "profile: a user's program tells whole calls only; got target.where=command; "
             "allowed: local, ssh, dask"
+        )
+    if target.device != "cpu":
+        raise MeasurementError(
+            "profile: tells the CPU time of operators, which says nothing of a GPU's; got "
+            f"target.device={target.device}; allowed: cpu"
         )
     prepared = prepare(one, target)
     worker = start(
@@ -101,7 +105,7 @@ def profile(network: Architecture | Subject, target: Target, *, calls: int = CAL
         "cuda_graphs": False,
     }
     try:
-        with lease.exclusive(target.device) if target.leased else nullcontext():
+        with alone(target):
             reply = worker.ask(request, content=prepared.content, seconds=300.0)
     finally:
         worker.close()

@@ -81,6 +81,8 @@ def _torch() -> Any:
         torch.set_num_threads(OPTIONS["threads"])
         torch.set_flush_denormal(True)
         torch.backends.cudnn.benchmark = True
+        # float32 is float32 on a GPU too: cuDNN computes in ten bits of mantissa otherwise.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         # For the life of the process: entering it for every call would be timed with the call.
         # (Kept: the mode ends with the object.)
         OPTIONS["inference"] = torch.inference_mode()

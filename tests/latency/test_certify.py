@@ -52,9 +52,10 @@ def test_search_and_certificate_agree_on_what_is_slower(certificates):
 
 
 def test_the_limit_is_judged(certificates):
-    deep, _, reference = certificates
+    deep, shallow, reference = certificates
     assert deep.verdict == "broken"
     assert reference.verdict == "kept"
+    assert [one.sustained_within for one in (deep, shallow, reference)] == [False, True, True]
 
 
 def test_the_interval_of_milliseconds_holds_what_invocations_differ_by(certificates):

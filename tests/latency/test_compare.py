@@ -1,12 +1,17 @@
 """Side by side, by runtime, and where the time goes."""
 
+from dataclasses import replace
+
 import pytest
+import torch
+from torch import nn
 
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import MeasurementError
 from nas.latency.compare import agreements, compare, side_by_side
 from nas.latency.levels import SCREEN
 from nas.latency.profile import POOLING, profile, shares
+from nas.latency.subject import Subject
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
 
@@ -69,6 +74,20 @@ def test_runtimes_agree_on_what_is_far_apart():
     assert all(one.tau == 1.0 for one in found.agreements)
 
 
+class Strange(nn.Module):
+    """An operator that ONNX lacks."""
+
+    def forward(self, x):
+        return torch.special.bessel_j0(x)
+
+
+def test_networks_that_no_runtime_takes_are_told():
+    networks = [(name, Subject(name, (1, 8, 8), Strange)) for name in ("a", "b")]
+    targets = [target_of(TargetSettings(batch_size=n)) for n in (1, 2)]
+    with pytest.raises(MeasurementError, match="bessel_j0"):
+        compare(targets, networks, level=SCREEN)
+
+
 def test_operators_count_towards_the_part_they_belong_to():
     found = shares({"Conv": 60.0, "aten::add_": 20.0, "Transpose": 15.0, "MaxPool": 5.0})
     assert found["convolution"] == pytest.approx(0.60)
@@ -81,6 +100,12 @@ def test_operators_count_towards_the_part_they_belong_to():
 def test_operators_without_time_are_told():
     with pytest.raises(MeasurementError, match="must find operators that take time"):
         shares({})
+
+
+def test_a_profile_on_a_gpu_is_refused():
+    target = replace(target_of(TargetSettings()), device="cuda")
+    with pytest.raises(MeasurementError, match=r"got target\.device=cuda; allowed: cpu"):
+        profile(network(4), target)
 
 
 def test_a_profile_of_a_real_network_finds_its_convolutions():

@@ -47,12 +47,12 @@ def holder():
         process.stdout.close()
 
 
-def entered(mode, seconds):
+def entered(mode, seconds, device="cpu"):
     """Whether another thread gets the lease within `seconds`; it gives it back at once."""
     inside = threading.Event()
 
     def enter():
-        with getattr(lease, mode)("cpu"):
+        with getattr(lease, mode)(device):
             inside.set()
 
     thread = threading.Thread(target=enter, daemon=True)
@@ -89,6 +89,23 @@ def test_another_process_is_waited_for_and_its_end_frees_the_device(holder):
 def test_other_devices_are_not_waited_for():
     with lease.exclusive("cuda:0"):
         assert entered("exclusive", 10)[0]
+
+
+def test_every_gpu_of_the_machine_has_a_lease_of_its_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    with lease.shared("cuda"):
+        # By another name it is the same one: this thread would wait for itself.
+        with pytest.raises(AssertionError, match="cuda:3"), lease.exclusive("cuda:3"):
+            pass
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+        assert entered("exclusive", 10, "cuda")[0]
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        assert entered("exclusive", 10, "cuda:0")[0]
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+        got, thread = entered("exclusive", 0.3, "cuda")
+        assert not got
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_the_seconds_waited_are_given(holder):

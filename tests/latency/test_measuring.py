@@ -1,11 +1,25 @@
-"""How long a measurement goes on: no longer than its quiet turns need."""
+"""How long a measurement goes on, and what it has the device alone for."""
 
+import fcntl
+import random
+import tempfile
+import threading
+import time
 from dataclasses import replace
 
+import pytest
+
+from nas.architecture import Architecture
+from nas.latency import lease
 from nas.latency.deviation import PRIOR
 from nas.latency.levels import SCREEN
-from nas.latency.measuring import Run, _missing, disturbance
+from nas.latency.measuring import Run, _missing, disturbance, measure
 from nas.latency.protocol import FEWEST_QUIET, Group, Sample
+from nas.latency.runtimes import prepare
+from nas.latency.seat import DUPLICATE, REFERENCE, Seat
+from nas.latency.subject import subject
+from nas.latency.target import target_of
+from nas.settings import TargetSettings
 
 
 def turns(quiet, busy):
@@ -61,3 +75,48 @@ def test_runs_in_different_processes_count_together_and_who_did_not_run_a_networ
     assert both.seconds == 3.0
     longer = run(here, 1.0) + run(here, 2.0)
     assert [len(one) for one in longer.of("a")] == [16]
+
+
+def eventually(happened):
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def waits_for_the_device():
+    """Whether somebody waits to have it alone: the gate is held so long."""
+    with (lease.folder() / "cpu.gate").open("r+") as gate:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_network_is_loaded_beside_a_training_but_where_its_first_call_counts(
+    tmp_path, monkeypatch, cold
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    target = target_of(TargetSettings())
+    one = prepare(
+        subject(Architecture.from_text("in1x8x8+stem8-s1+shuffle_v2:16-s2-n2+head0+out10")), target
+    )
+    seat, runs = Seat(target, {REFERENCE: one, DUPLICATE: one}), []
+    level = replace(SCREEN, most_rounds=8)
+
+    def run():
+        runs.append(
+            measure([seat], {}, level=level, statistic="median", rng=random.Random(0), cold=cold)
+        )
+
+    thread = threading.Thread(target=run)
+    with lease.shared("cpu"):  # a training's batch
+        thread.start()
+        eventually(waits_for_the_device)
+        assert set(seat.first_ns) == (set() if cold else {REFERENCE, DUPLICATE})
+    thread.join(60)
+    assert set(seat.first_ns) == {REFERENCE, DUPLICATE}
+    assert runs[0].waited > 0
+    seat.close()

@@ -53,6 +53,17 @@ def start_here():
     return start(Reach(), threads=1, device="cpu", pin=True)
 
 
+@pytest.mark.slow
+def test_float32_of_torch_is_float32_on_every_device():
+    code = (
+        "from nas.latency import worker; worker.OPTIONS.update(threads=1, device='cpu'); "
+        "backends = worker._torch().backends; "
+        "print(backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
+
+
 @pytest.fixture
 def worker():
     worker = start_here()
