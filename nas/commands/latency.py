@@ -78,15 +78,20 @@ def _network(name: str, folder: Path, arguments: Namespace) -> Architecture | Su
     if isinstance(found, Architecture):
         return found
     module = module_given(name, found)
-    return Subject(name, input or IMAGENET, lambda: module)
+    size_of = input or IMAGENET
+    return Subject(f"{name}@{'x'.join(map(str, size_of))}", size_of, lambda: module)
 
 
 def _multiply_adds(networks: Named) -> dict[str, int]:
     from nas.costs import count_module
-    from nas.latency.subject import subject
+    from nas.latency.subject import running, subject
 
-    subjects = {name: subject(network) for name, network in networks}
-    return {n: count_module(s.build(), s.input).multiply_adds for n, s in subjects.items()}
+    found = {}
+    for name, network in networks:
+        one = subject(network)
+        with running(one):
+            found[name] = count_module(one.build(), one.input).multiply_adds
+    return found
 
 
 def _side_by_side(arguments: Namespace, networks: Named, settings: Settings, folder: Path) -> int:
@@ -197,7 +202,8 @@ def _by_runtime(arguments: Namespace, networks: Named, settings: Settings, folde
     targets = [target_of(replace(settings.target, runtime=runtime)) for runtime in runtimes]
     _announce(", ".join(target.key for target in targets))
     costs = _multiply_adds(networks)
-    found = compare(targets, networks, multiply_adds=costs, folder=folder)
+    statistic = settings.objective.latency_statistic
+    found = compare(targets, networks, multiply_adds=costs, statistic=statistic, folder=folder)
     if arguments.json:
         show_json(found)
     else:
@@ -217,6 +223,7 @@ def _show_comparison(found: Comparison, networks: Named) -> None:
         made.add_row(name, amount(row[0].multiply_adds), *cells)
     show(made, "", "(rank); milliseconds of two targets are never compared, only their order", "")
     show(*([forms(long), ""] if long else []))
+    show(*(f"{one.runtime} is left out: {one.reason}" for one in found.refused))
     agreement = table("agreement of ranks between", "Kendall's tau")
     for one in found.agreements:
         agreement.add_row(" and ".join(one.between), f"{one.tau:.2f}")

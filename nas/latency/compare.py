@@ -11,6 +11,7 @@ from typing import Any
 from scipy.stats import kendalltau
 
 from nas.architecture import Architecture
+from nas.errors import MeasurementError
 from nas.latency.instrument import Instrument
 from nas.latency.levels import DECIDE, Level
 from nas.latency.subject import Subject
@@ -63,21 +64,32 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A runtime that could not take all of the networks, and why."""
+
+    runtime: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The same networks under several runtimes.
 
     `agreements` holds each pair of runtimes, and each runtime with multiply-adds where those are
-    known. Milliseconds of two targets are never mixed: only their orders are compared.
+    known. Milliseconds of two targets are never mixed: only their orders are compared. `refused`
+    are left out of both.
     """
 
     targets: tuple[SideBySide, ...]
     agreements: tuple[Agreement, ...]
+    refused: tuple[Refused, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "targets": [one.to_json() for one in self.targets],
             "agreements": [asdict(one) for one in self.agreements],
+            "refused": [asdict(one) for one in self.refused],
         }
 
 
@@ -124,23 +136,38 @@ def compare(
     *,
     multiply_adds: Mapping[str, int] | None = None,
     level: Level = DECIDE,
+    statistic: str = "median",
     folder: Path | None = None,
 ) -> Comparison:
     """The same networks on each target, one target after the other, and how the ranks agree.
 
     Raises:
-        MeasurementError: a network cannot be measured on a target.
+        MeasurementError: no target can measure all of them.
     """
-    sides = tuple(
-        side_by_side(target, networks, multiply_adds=multiply_adds, level=level, folder=folder)
-        for target in targets
-    )
+    sides, refused = [], []
+    for number, target in enumerate(targets, start=1):
+        try:
+            sides.append(
+                side_by_side(
+                    target,
+                    networks,
+                    multiply_adds=multiply_adds,
+                    level=level,
+                    statistic=statistic,
+                    folder=folder,
+                )
+            )
+        except MeasurementError as error:
+            if number == len(targets) and not sides:
+                raise
+            words = [str(error), *getattr(error, "__notes__", ())]
+            refused.append(Refused(target.runtime, "; ".join(words)))
     orders: dict[str, list[float]] = {
         side.target.runtime: [one.latency.ms for one in side.networks] for side in sides
     }
     if multiply_adds and all(name in multiply_adds for name, _ in networks):
         orders["multiply-adds"] = [float(multiply_adds[name]) for name, _ in networks]
-    return Comparison(sides, agreements(orders))
+    return Comparison(tuple(sides), agreements(orders), tuple(refused))
 
 
 def agreements(orders: Mapping[str, Sequence[float]]) -> tuple[Agreement, ...]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nas.errors import MeasurementError, TargetError, nearest
 from nas.latency.serialise import fold, to_onnx, to_pickle, to_program, to_script
-from nas.latency.subject import Subject, module_of
+from nas.latency.subject import Subject, module_of, running
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ def prepare(network: Subject, target: Target) -> Prepared:
     """Build, run once in eager, serialise for the target's runtime.
 
     Raises:
-        MeasurementError: the runtime cannot take the network.
+        MeasurementError: the network does not run, or the runtime cannot take it.
     """
     import torch
 
@@ -135,10 +135,11 @@ def prepare(network: Subject, target: Target) -> Prepared:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # tracing small operators, more threads only spin: half as much again
     try:
-        module = module_of(network)
         example = torch.from_numpy(image_of(shape))
-        with torch.inference_mode():
-            outputs = module(example)
+        with running(network):
+            module = module_of(network)
+            with torch.inference_mode():
+                outputs = module(example)
         many = outputs if isinstance(outputs, list | tuple) else [outputs]
         if not all(isinstance(one, torch.Tensor) for one in many):
             raise MeasurementError(

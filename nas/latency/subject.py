@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas.architecture import Architecture
+from nas.errors import MeasurementError, NasError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +48,26 @@ def subject(network: Architecture | Subject) -> Subject:
         return build(architecture)
 
     return Subject(architecture.fingerprint, architecture.input, build)
+
+
+@contextmanager
+def running(network: Subject) -> Iterator[None]:
+    """Within it a network is built and run; what a user's own module raises is told as such.
+
+    Raises:
+        MeasurementError: it does not run on its input; the network, the input, the error.
+    """
+    try:
+        yield
+    except NasError:
+        raise
+    except Exception as error:  # a user's module may raise anything
+        size, text = "x".join(map(str, network.input)), " ".join(str(error).split())[:300]
+        raise MeasurementError(
+            f"network {network.name}: must run on a batch of {size} images; got "
+            f"{type(error).__name__}: {text}; allowed: the size it is made for (--input), or a "
+            "module that takes one batch of images"
+        ) from error
 
 
 def module_of(network: Subject, *, seed: int = 0) -> nn.Module:

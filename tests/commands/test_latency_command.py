@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,16 @@ def test_an_operator_that_the_runtime_lacks_is_named(
     assert "allowed: another runtime" in said
 
 
+def test_a_module_that_does_not_run_on_its_input_is_told_as_such(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told(capsys, "latency", "own.py:ready", "--input", "1x8x8")
+    assert "network own.py:ready@1x8x8: must run on a batch of 1x8x8 images; got Runtime" in said
+    assert "expected input" in said
+    assert "--input" in said
+    assert "mistake in latency-nas" not in said
+
+
 @pytest.mark.parametrize(
     ("program", "message"),
     [
@@ -181,6 +193,20 @@ def test_runtimes_stand_side_by_side_with_the_agreement_of_their_ranks(
     shown = capsys.readouterr().out
     for pair in ("onnxruntime and jit", "onnxruntime and multiply-adds", "jit and multiply-adds"):
         assert re.search(rf"^{pair} +1.00", shown, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_runtime_that_refuses_a_network_is_left_out_of_the_comparison(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["own.py:ready", "own.py:Strange", "--input", "3x8x8", "--compare", "onnxruntime,eager"]
+    assert main(["latency", *words, "objective.latency_statistic=p95"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^onnxruntime is left out: .*bessel_j0", shown, re.MULTILINE)
+    assert "eager and multiply-adds" in shown
+    with closing(sqlite3.connect("runs/latency.db")) as store:
+        kept = store.execute("SELECT network, statistic FROM measurements ORDER BY id").fetchall()
+    assert kept == [("own.py:ready@3x8x8", "p95"), ("own.py:Strange@3x8x8", "p95")]
 
 
 @pytest.mark.slow
