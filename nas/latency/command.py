@@ -19,11 +19,16 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +50,8 @@ class CommandWorker:
         self, reach: Reach, *, threads: int, check: Callable[[], None] = lambda: None
     ) -> None:
         self._command, self._threads, self._check = list(reach.command), threads, check
+        self._timeout = reach.timeout
+        self._numbers = count()
         self._folder = Path(tempfile.mkdtemp(prefix="latency-nas-"))
         self._files: dict[str, str] = {}
         self._shapes: dict[str, list[int]] = {}
@@ -69,6 +76,7 @@ class CommandWorker:
         self, request: dict[str, Any], *, content: bytes = b"", seconds: float
     ) -> dict[str, Any]:
         """See `nas.latency.process.Asked.ask`."""
+        seconds = self._timeout or seconds
         if request["do"] == "load":
             return self._load(request, content, seconds)
         if request["do"] == "time":
@@ -80,7 +88,9 @@ class CommandWorker:
 
     def _load(self, request: dict[str, Any], content: bytes, seconds: float) -> dict[str, Any]:
         name = request["name"]
-        path = self._folder / f"{name}.onnx"
+        # A word of a user's may hold what no name of a file can.
+        plain = re.sub("[^A-Za-z0-9._-]", "-", name)
+        path = self._folder / f"{next(self._numbers)}-{plain}.onnx"
         path.write_bytes(content)
         self._files[name], self._shapes[name] = str(path), list(request["shape"])
         said = self._run([(name, 1), (name, WARM_CALLS)], seconds)
@@ -132,6 +142,7 @@ class CommandWorker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                start_new_session=True,
             )
         except OSError as error:
             raise TargetError(
@@ -153,12 +164,12 @@ class CommandWorker:
                 return process.communicate(timeout=POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 if time.monotonic() > until:
-                    process.kill()
+                    _kill(process)
                     raise self._lost(f"no answer within {seconds:.0f} s") from None
             try:
                 self._check()
             except BaseException:
-                process.kill()
+                _kill(process)
                 raise
 
     def _checked(self, text: str, calls: list[tuple[str, int]]) -> dict[str, Any]:
@@ -187,13 +198,19 @@ class CommandWorker:
 
     def _lost(self, what: str) -> WorkerLostError:
         return WorkerLostError(
-            f"target.command {' '.join(self._command)[:80]}: must print the times asked for; "
-            f"got {what}"
+            f"target.command {' '.join(self._command)[:80]}: must print the times asked for, "
+            f"within target.timeout; got {what}"
         )
 
     def close(self) -> None:
         """See `nas.latency.process.Asked.close`."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """With all that it has started: an adb that hangs would keep the device busy."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _group(times: list[float]) -> list[Any]:

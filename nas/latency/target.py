@@ -20,8 +20,8 @@ class Reach:
     """How the device is reached; no part of what is measured.
 
     `kind` is local, ssh (`host`, further `options` of ssh, the device's `python`), command (the
-    user's program and its arguments) or dask (the address of a `scheduler`; once it is known, the
-    `machine` that its worker must be).
+    user's program and its arguments, and the seconds one call of it may take) or dask (the address
+    of a `scheduler`; once it is known, the `machine` that its worker must be).
     """
 
     kind: str = "local"
@@ -29,6 +29,7 @@ class Reach:
     options: tuple[str, ...] = ()
     python: str = "python3"
     command: tuple[str, ...] = ()
+    timeout: float | None = None
     scheduler: str = ""
     machine: str = ""
 
@@ -129,6 +130,7 @@ def target_of(settings: TargetSettings) -> Target:
         tuple(settings.ssh_options),
         settings.python,
         tuple(settings.command),
+        settings.timeout,
         settings.scheduler or "" if settings.where == "dask" else "",
     )
     if reach.kind == "local":

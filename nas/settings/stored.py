@@ -26,6 +26,7 @@ MAY_CHANGE = frozenset(
         "study.sustained_seconds",
         "target.retry_seconds",
         "target.scheduler",
+        "target.timeout",
         "study.report",
         "evaluation.seeds",
         "evaluation.seeded",

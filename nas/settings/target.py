@@ -15,9 +15,10 @@ class TargetSettings:
     """What exactly is measured, where. All of it is part of the key of a measured number.
 
     `host`, `ssh_options` (as for ssh) and `python` say how `where=ssh` is reached, `command` is the
-    program and its arguments of `where=command`, `scheduler` the address of the one of `where=dask`
-    (a worker that offers `latency` measures); a device that is gone is tried again after
-    `retry_seconds`, then after twice as long each time, up to five minutes. `folded`: batch
+    program and its arguments of `where=command`, one call of which may take `timeout` seconds
+    (null: 30 and fifty times what its warm calls promise), `scheduler` the address of the one of
+    `where=dask` (a worker that offers `latency` measures); a device that is gone is tried again
+    after `retry_seconds`, then after twice as long each time, up to five minutes. `folded`: batch
     normalisation is folded into the convolutions before a torch runtime gets the network (the
     others fold by themselves). `table` is a file that `nas latency --table` wrote: candidates that
     it puts clearly over a limit are refused unmeasured; it is no part of the key.
@@ -39,6 +40,7 @@ class TargetSettings:
     scheduler: str | None = None
     table: str | None = None
     retry_seconds: float = 5.0
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         one_of("target.where", self.where, ("local", "ssh", "command", "dask"))
@@ -49,6 +51,7 @@ class TargetSettings:
         one_of("target.memory_format", self.memory_format, ("contiguous", "channels_last"))
         at_least("target.batch_size", self.batch_size, 1)
         at_least("target.retry_seconds", self.retry_seconds, 0, above=True)
+        at_least("target.timeout", self.timeout, 0, above=True)
         if self.runtime == "onnxruntime" and self.device == "cuda":
             raise fail("target.device", "onnxruntime is measured on the CPU", "cuda", "cpu")
         if self.runtime not in TORCH_RUNTIMES:

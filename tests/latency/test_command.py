@@ -4,6 +4,8 @@ import json
 import os
 import re
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,9 @@ elif "nproc" in words:
     print(8)
 elif "cat" in words:
     print(41000)
+elif words[0] == "shell" and "benchncnn" in words[1]:
+    print("num_threads = 1\\n     x.ncnn.param  min =    4.90  max =    5.10  avg =    5.00",
+          file=sys.stderr)
 elif words[0] == "shell":
     print("count=3 first=9100 curr=9000 min=9000 max=9100 avg=9050 std=50", file=sys.stderr)
     print("count=5 first=5100 curr=5000 min=4900 max=5100 avg=5.0e+03 std=80", file=sys.stderr)
@@ -183,23 +188,38 @@ folder = sys.argv[sys.argv.index("-o") + 1]
 os.mkdir(folder)
 open(os.path.join(folder, os.path.basename(folder) + "_float32.tflite"), "w").close()
 """
+PNNX = """
+import sys
+assert sys.argv[2] == "inputshape=[1,3,8,16]"
+open(sys.argv[1].removesuffix(".onnx") + ".ncnn.param", "w").close()
+"""
 
 
-def test_the_documented_program_for_phones_keeps_the_contract(tmp_path, monkeypatch):
-    # Phone and converter are stood in for; what they are asked and how they answer is documented.
+@pytest.mark.parametrize(
+    ("tool", "pushed", "asked"),
+    [
+        ("litert", "0-a_float32.tflite", "benchmark_model --graph=/data/local/tmp/0-a "
+         "--warmup_runs=3 --warmup_min_secs=0 --min_secs=0 --num_threads=1 --num_runs=2"),
+        ("ncnn", "0-a.ncnn.param", "benchncnn 2 1 2 -1 0 param=/data/local/tmp/0-a shape=[16,8,3]"),
+    ],
+)  # fmt: skip
+def test_the_documented_program_for_phones_keeps_the_contract(
+    tmp_path, monkeypatch, tool, pushed, asked
+):
+    # Phone and converters are stood in for; what they are asked and how they answer is documented.
     page = (Path(__file__).parents[2] / "docs" / "latency.md").read_text()
     (text,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "adb" in one]
     (tmp_path / "phone.py").write_text(text)
-    for name, body in (("adb", ADB), ("onnx2tf", CONVERTER)):
+    for name, body in (("adb", ADB), ("onnx2tf", CONVERTER), ("pnnx", PNNX)):
         (tmp_path / name).write_text(f"#!{sys.executable}\n{body}")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
-    settings = TargetSettings(where="command", command=[sys.executable, str(tmp_path / "phone.py")])
-    target = target_of(settings)
+    program = [sys.executable, str(tmp_path / "phone.py"), tool]
+    target = target_of(TargetSettings(where="command", command=program))
     assert target.machine == "Pixel-8-8c"
     worker = CommandWorker(target.reach, threads=1)
-    request = {"do": "load", "name": "a", "shape": [1, 3, 8, 8]}
+    request = {"do": "load", "name": "a", "shape": [1, 3, 8, 16]}
     assert worker.ask(request, content=b"network", seconds=60)["ns"] == pytest.approx(5e6)
     request = {
         "do": "time", "schedule": [["a"]], "reference": "a",
@@ -211,7 +231,8 @@ def test_the_documented_program_for_phones_keeps_the_contract(tmp_path, monkeypa
     assert [len(group[0]) for group in found["samples"][0][3]] == [2, 2]
     seen = (tmp_path / "seen").read_text()
     assert seen.count("push") == 1  # converted and copied once
-    assert "--graph=/data/local/tmp/a.tflite --num_threads=1 --num_runs=2" in seen
+    assert f"{pushed} /data/local/tmp/0-a\n" in seen
+    assert f"shell /data/local/tmp/{asked}\n" in seen
 
 
 LOCKED = """
@@ -230,7 +251,10 @@ def test_a_program_that_fails_for_a_while_is_waited_for(program, tmp_path):
         if len(told) == 2:
             locked.unlink()
 
-    patience = Patience(unlock, back.append, first_pause=0.05)
+    meanwhile = []
+    patience = Patience(
+        unlock, back.append, meanwhile=lambda: meanwhile.append(len(told)), first_pause=0.05
+    )
     target = target_of(program(LOCKED))
     with Instrument(target, reference=network(2), patience=patience) as instrument:
         locked.touch()
@@ -239,6 +263,8 @@ def test_a_program_that_fails_for_a_while_is_waited_for(program, tmp_path):
     assert [one.pause for one in told] == [0.05, 0.1]
     assert "the phone is locked" in told[0].reason
     assert back == told[1:]
+    # Between two tries, never while a program is timed.
+    assert set(meanwhile) == {1, 2}
 
 
 def test_a_program_that_hangs_is_given_up_when_that_is_asked(program, tmp_path):
@@ -271,11 +297,25 @@ def test_a_torch_runtime_cannot_be_sent_elsewhere():
         TargetSettings(where="command", command=["x"], runtime="eager")
 
 
-def test_a_program_that_hangs_is_ended_and_told(program):
-    hang = "import time\nif manifest['calls']: time.sleep(600)\nprint(json.dumps(answer))"
-    settings = program(hang)
+def test_a_program_that_hangs_is_ended_and_told(program, tmp_path):
+    hang = """
+if manifest["calls"]:
+    import subprocess
+    child = subprocess.Popen(["sleep", "600"])
+    with open(os.environ["SEEN"] + ".child", "w") as file:
+        file.write(str(child.pid))
+    child.wait()
+print(json.dumps(answer))
+"""
+    settings = replace(program(hang), timeout=3.0)
     worker = CommandWorker(target_of(settings).reach, threads=1)
-    request = {"do": "load", "name": "a", "shape": [1]}
-    with pytest.raises(WorkerLostError, match="got no answer within 1 s"):
-        worker.ask(request, content=b"network", seconds=1)
+    request = {"do": "load", "name": "folder/own.py:make@1x8x8", "shape": [1]}
+    with pytest.raises(WorkerLostError, match=r"target\.timeout; got no answer within 3 s"):
+        worker.ask(request, content=b"network", seconds=600)
     worker.close()
+    # So is what it had started: an adb that hangs would keep the phone busy.
+    child = Path("/proc", (tmp_path / "seen.child").read_text(), "stat")
+    deadline = time.monotonic() + 60
+    while child.exists() and child.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

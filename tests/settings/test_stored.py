@@ -68,7 +68,7 @@ def test_a_resume_may_go_on_for_longer_and_track_elsewhere() -> None:
     old = compose()
     later = ["study.trials=40", "study.max_proposals=900", "study.hours=2", "tracking=none"]
     later += ["tracking.uri=sqlite:////tmp/a.db", "execution.retries=3", "study.folder=moved"]
-    later += ["target.retry_seconds=60", "study.sustained_seconds=60"]
+    later += ["target.retry_seconds=60", "target.timeout=900", "study.sustained_seconds=60"]
     assert changes_meaning(old, override(old, later)) == []
 
 
