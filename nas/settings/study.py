@@ -91,8 +91,9 @@ class ExecutionSettings:
     """Where candidates are trained: one at a time, by processes of this machine, or by a cluster.
 
     `auto` is `processes` with a worker per core (per GPU), as many as memory holds, and `serial`
-    on one core. `workers` null counts them so. `gpus` is how many GPUs there must be (null: as many
-    as there are). `scheduler` is the address of the one of `dask`; null starts workers here.
+    on one core that also measures. `workers` null counts them so. `gpus` is how many GPUs there
+    must be (null: as many as there are). `scheduler` is the address of the one of `dask`; null
+    starts workers here.
     `timeout` is how many seconds a training may take to end an epoch; one that hangs, like one
     whose process was killed, is taken up behind its last epoch, `retries` times.
     """
