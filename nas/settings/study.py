@@ -18,7 +18,7 @@ SAMPLERS = ("hamming_gp", "tpe", "nsga2", "nsga3", "gp", "qmc", "mutation", "ran
 class SamplerSettings:
     """Who proposes. `startup_trials` random proposals come first where the sampler has such."""
 
-    name: str = "tpe"
+    name: str = "hamming_gp"
     startup_trials: int = 10
     population: int = 20
 
