@@ -100,8 +100,8 @@ def names(browser: Browser) -> list[str]:
 
 
 def stripped(name: str) -> str:
-    """A name without what the list writes before it."""
-    return name[name.index("#") :].strip()
+    """A name without the colour, `#115026`, that the list writes before it."""
+    return name[name.rindex("#") :]
 
 
 def named(name: str) -> float:
