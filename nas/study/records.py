@@ -22,14 +22,17 @@ def certified(outcome: Outcome | None, known: Mapping[str, Certificate]) -> Outc
 def record(trial: FrozenTrial) -> TrialRecord:
     """What everybody outside Optuna sees of a trial."""
     attributes = trial.user_attrs
-    written = attributes.get("nas.record")
+    written, proposed = attributes.get("nas.record"), attributes["nas.architecture"]
+    outcome = Outcome.from_json(written) if written else None
+    # One value where both are: a study keeps all its trials in memory. A repeat may be of another.
+    same = outcome if written and written["architecture"] == proposed else None
     return TrialRecord(
         number=trial.number,
         genes=dict(trial.params),
-        architecture=Architecture.from_json(attributes["nas.architecture"]),
+        architecture=same.architecture if same else Architecture.from_json(proposed),
         started=_seconds(trial.datetime_start) or 0.0,
         finished=_seconds(trial.datetime_complete),
-        outcome=Outcome.from_json(written) if written else None,
+        outcome=outcome,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,3 +233,15 @@ def test_the_reference_answers_for_a_proposal_of_the_same_network(tmp_path: Path
     run(tmp_path / "s", proposals=1, sampler="random", objective=roomy, reference=found,
         examiner=replace(examiner(roomy), evaluate=evaluate))  # fmt: skip
     assert [kind for _, _, kind in records(tmp_path / "s")] == ["evaluated"]
+
+
+def test_a_trial_and_its_outcome_have_one_architecture_where_both_are_of_one(
+    tmp_path: Path,
+) -> None:
+    # A study keeps all its trials in memory.
+    run(tmp_path / "s", proposals=4, sampler="random")
+    with closing(StudyStorage.open(tmp_path / "s")) as storage:
+        found = storage.records()
+    assert [t.outcome is not None and t.architecture is t.outcome.architecture for t in found] == [
+        True
+    ] * 4
