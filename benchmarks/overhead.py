@@ -1,18 +1,21 @@
 """What a study spends on a trial apart from training and measuring it, as it grows.
 
-    python benchmarks/overhead.py --section growth [--trials 5000] > benchmarks/results/overhead.md
-    python benchmarks/overhead.py --section draws >> benchmarks/results/overhead.md
-    python benchmarks/overhead.py --section sleepers >> benchmarks/results/overhead.md
+    python benchmarks/overhead.py growth --study "tpe, one objective" --trials 1000 --folder DIR
+    python benchmarks/overhead.py draws
+    python benchmarks/overhead.py sleepers
 
-growth: each study runs through `nas search`'s own session, in a process of its own, on
-NAS-Bench-Macro's table (see nasbench_macro.py): accuracy and multiply-adds are looked up, so that
-everything a trial takes is overhead: drawing the proposal, writing the study, mirroring it into
-MLflow. The table has 3,969 networks; a longer study meets some again, which are then trials
-`repeated`. The studies run side by side: CPU time is what is told of them, wall time in brackets.
+growth: the study runs through `nas search`'s own session on NAS-Bench-Macro's table (see
+nasbench_macro.py): accuracy and multiply-adds are looked up, so that everything a trial takes is
+overhead: drawing the proposal, writing the study, mirroring it into MLflow. The table has 3,969
+networks; a longer study meets some again, which are then trials `repeated`. With a `--folder` the
+study stays there, and the same command with more trials resumes it.
 
 draws: the part of it that grows, alone: a proposal drawn on a study of so many random trials.
 
 sleepers: evaluations that sleep, by 1, 8, 64 and 256 workers, and how busy four of them are kept.
+
+Each adds what it found to benchmarks/results/overhead.jsonl (the latest of a kind counts) and
+writes benchmarks/results/overhead.md anew; what is said there below the line stays.
 """
 
 from __future__ import annotations
@@ -22,13 +25,15 @@ import json
 import os
 import platform
 import random
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import chdir
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 from first_search import machine
@@ -38,6 +43,7 @@ from nas.events import Counts, Listener
 from nas.outcome import TrialRecord
 
 HERE = Path(__file__).resolve().parent
+ROWS, PAGE = HERE / "results" / "overhead.jsonl", HERE / "results" / "overhead.md"
 FRONT = ("objective=pareto", "objective.quantities=[accuracy,multiply_adds]")
 STUDIES = {
     "tpe, one objective": ("sampler=tpe", "objective=constrained"),
@@ -48,27 +54,30 @@ STUDIES = {
 MARKS = (10, 100, 1000, 5000)
 DRAWS = 5
 SLEEP = 4.0
+ROUNDS = 5
+"""Sleeping evaluations of each worker; two where there are more than a hundred."""
 WINDOW = 50
 """Trials behind a mark (at most as many as the mark) over which the mean is taken."""
+LINE = "\n---\n"
 
 
 class Clock(Listener):
     """Notes when each trial ended and what memory the study's process has then."""
 
     def __init__(self) -> None:
-        self.ends: list[tuple[float, float, int]] = []
+        self.ends: dict[int, tuple[float, float, int]] = {}
         self.process = psutil.Process()
 
-    def started(self, *_: object) -> None:
-        self._note()
+    def started(self, study: object, past: Sequence[TrialRecord]) -> None:
+        self._note(len(past))
 
-    def _note(self) -> None:
+    def _note(self, trials: int) -> None:
         used = self.process.cpu_times()
         memory = self.process.memory_info().rss
-        self.ends.append((time.perf_counter(), used.user + used.system, memory))
+        self.ends[trials] = (time.perf_counter(), used.user + used.system, memory)
 
     def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
-        self._note()
+        self._note(counts.proposals)
 
     def reference_known(self, *_: object) -> None: ...
     def note(self, *_: object) -> None: ...
@@ -78,88 +87,68 @@ class Clock(Listener):
     def stopped(self, *_: object) -> None: ...
 
 
-def study(overrides: list[str], trials: int) -> list[tuple[float, float, int]]:
-    """Wall seconds, CPU seconds and bytes at the start and behind each trial."""
-    from nas.session import start
+def study(overrides: Iterable[str], trials: int) -> dict[int, tuple[float, float, int]]:
+    """Wall seconds, CPU seconds and bytes behind each trial, by how many there were."""
+    from nas.session import resume, start
     from nas.settings.compose import compose
 
+    clock = Clock()
+    asked = [f"study.trials={trials}", f"study.max_proposals={trials}"]
+    if Path("runs/grown").exists():
+        resume("grown", asked, command="benchmarks/overhead.py", listeners=[clock])
+        return clock.ends
     settings = compose(
         [
             f"space.source={HERE / 'nasbench_macro.py'}:NasBenchMacro",
             "evaluation=table",
             f"evaluation.path={HERE / 'data' / 'nasbench_macro.json'}",
             "objective.multiply_adds=47.7e6",
-            f"study.trials={trials}",
-            f"study.max_proposals={trials}",
+            "study.name=grown",
+            "study.report=false",
+            *asked,
             *overrides,
         ]
     )
-    clock = Clock()
     start(settings, command="benchmarks/overhead.py", listeners=[clock])
     return clock.ends
 
 
-def row(name: str, ends: list[tuple[float, float, int]]) -> str:
-    cells = []
+def growth(name: str, trials: int, folder: str | None) -> list[dict[str, Any]]:
+    """CPU and wall ms a trial and memory in MiB, at each mark that was passed."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own, chdir(folder or own):
+        ends = study(STUDIES[name], trials)
+    first = min(ends)
+    found = []
     for mark in MARKS:
-        if mark >= len(ends):
-            cells.append("-")
-            continue
         window = min(WINDOW, mark)
+        if mark not in ends or mark - window not in ends:
+            continue
         (wall, cpu, _), (wall_2, cpu_2, memory) = ends[mark - window], ends[mark]
-        cells.append(
-            f"{1000 * (cpu_2 - cpu) / window:.0f} ({1000 * (wall_2 - wall) / window:.0f}), "
-            f"{memory / 2**20:.0f} MiB"
+        found.append(
+            {
+                "of": name,
+                "mark": mark,
+                "cpu_ms": round(1000 * (cpu_2 - cpu) / window, 1),
+                "wall_ms": round(1000 * (wall_2 - wall) / window, 1),
+                "mib": round(memory / 2**20),
+                "process_from": first,
+            }
         )
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return found
 
 
-def growth(trials: int, studies: Sequence[str]) -> None:
-    print("## A trial, as a study grows\n")
-    print(f"n = 1 study each, {len(studies)} side by side; {trials} trials asked for; MLflow on.")
-    print(
-        f"CPU milliseconds a trial, mean of the {WINDOW} behind each mark (10: of 10); in brackets"
-    )
-    print("wall milliseconds; then the memory of the process. `-`: not run.\n")
-    print("| study | " + " | ".join(f"at {mark}" for mark in MARKS) + " |")
-    print("|---" * (1 + len(MARKS)) + "|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        children = {}
-        for number, name in enumerate(studies):
-            own = Path(folder) / str(number)
-            own.mkdir()
-            command = [sys.executable, __file__, "--child", name, "--trials", str(trials)]
-            children[name] = subprocess.Popen(
-                command,
-                cwd=own,
-                env={**os.environ, "PYTHONPATH": str(HERE.parent)},
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        for name, child in children.items():
-            said, _ = child.communicate()
-            if child.returncode:
-                sys.exit(f"{name}: ended with {child.returncode}")
-            print(row(name, json.loads(said.splitlines()[-1])), flush=True)
-    print()
-
-
-def draws() -> None:
+def draws() -> list[dict[str, Any]]:
+    """CPU ms of a proposal on so many random trials."""
     from nasbench_macro import NasBenchMacro
 
     from nas.settings import SamplerSettings
     from nas.study.proposals import Proposer, distributions
 
-    space, rng = NasBenchMacro(), random.Random(0)
-    print("## A proposal drawn on so many trials\n")
-    print(f"CPU milliseconds, mean of {DRAWS}, random trials of NAS-Bench-Macro's space.\n")
-    print("| sampler | " + " | ".join(map(str, MARKS[1:])) + " | 5000 / 100 |")
-    print("|---" * (len(MARKS) + 1) + "|")
+    space, rng, found = NasBenchMacro(), random.Random(0), []
     for name, words in STUDIES.items():
         directions = ["maximize"] if words[1].endswith("constrained") else ["maximize", "minimize"]
         sampler = SamplerSettings(name=words[0].partition("=")[2])
         proposer = Proposer(space.genes, directions, sampler=sampler, seed=0)  # type: ignore[arg-type]
-        found = []
         for mark in MARKS[1:]:
             while proposer.count < mark:
                 trial = create_trial(
@@ -176,62 +165,160 @@ def draws() -> None:
                 proposer.draw()
                 values = [rng.random() for _ in directions]
                 proposer.tell(number, TrialState.COMPLETE, values, 0.0)
-            found.append(1000 * (time.process_time() - began) / DRAWS)
-        cells = " | ".join(f"{one:.1f}" for one in found)
-        print(f"| {name} | {cells} | {found[-1] / found[0]:.1f} |", flush=True)
-    print()
+            ms = 1000 * (time.process_time() - began) / DRAWS
+            found.append({"of": name, "mark": mark, "cpu_ms": round(ms, 1)})
+    return found
 
 
-def sleepers() -> None:
+def sleepers() -> list[dict[str, Any]]:
+    """How busy workers are kept while all have begun, and how many evaluations a second that is."""
     sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "study")]
-    from test_several_workers import ROOMY, busy, slept
+    from test_several_workers import ROOMY, busy, share, slept
     from tiny import run as run_tiny
 
-    print("## Evaluations that sleep\n")
+    def asleep(path: Path, workers: int) -> dict[str, Any]:
+        trials = workers * (2 if workers > 100 else ROUNDS)
+        spans: list[tuple[float, float]] = []
+        sleeping = slept(SLEEP)
+
+        def evaluate(*arguments: Any) -> Any:
+            began = time.monotonic()
+            answer = sleeping.evaluate(*arguments)
+            spans.append((began, time.monotonic()))
+            return answer
+
+        used = time.process_time()
+        run_tiny(
+            path, proposals=100 * trials, trials=trials, sampler="random", objective=ROOMY,
+            workers=workers, ahead=1, examiner=replace(sleeping, evaluate=evaluate),
+        )  # fmt: skip
+        cpu_ms, kept = 1000 * (time.process_time() - used) / trials, share(spans, workers)
+        return {
+            "of": "threads",
+            "workers": workers,
+            "evaluations": trials,
+            "share": round(kept, 3),
+            "rate": round(kept * workers / SLEEP, 2),
+            "cpu_ms": round(cpu_ms, 1),
+        }
+
     with tempfile.TemporaryDirectory() as folder:
-        share = busy(Path(folder) / "busy", trials=200)
-        print(
-            f"Four worker processes, 200 evaluations of 1 s: busy {100 * share:.1f} % of the time."
-        )
-        print(f"\nThreads that sleep {SLEEP:g} s for each evaluation, proposals at random:\n")
-        print("| workers | evaluations | evaluations/s | of what sleeping alone allows |")
-        print("|---|---|---|---|")
-        for workers in (1, 8, 64, 256):
-            trials = max(10, 2 * workers)
-            began = time.perf_counter()
-            run_tiny(
-                Path(folder) / str(workers), proposals=100 * trials, trials=trials,
-                sampler="random", objective=ROOMY, examiner=slept(SLEEP), workers=workers, ahead=1,
-            )  # fmt: skip
-            rate = trials / (time.perf_counter() - began)
-            share = rate * SLEEP / workers
-            print(f"| {workers} | {trials} | {rate:.2f} | {100 * share:.0f} % |", flush=True)
-    print()
+        four = busy(Path(folder) / "busy", trials=200)
+        found = [{"of": "processes", "workers": 4, "evaluations": 200, "share": round(four, 3)}]
+        return found + [asleep(Path(folder) / str(one), one) for one in (1, 8, 64, 256)]
+
+
+def circumstances() -> dict[str, Any]:
+    """On what, and beside what, it ran."""
+    return {
+        "load": round(os.getloadavg()[0], 1),
+        "machine": f"{machine()}, {platform.system()} {platform.release()}",
+        "versions": ", ".join(
+            [
+                f"Python {platform.python_version()}",
+                *(f"{name} {version(name)}" for name in ("optuna", "mlflow", "torch")),
+            ]
+        ),
+    }
+
+
+def written() -> list[dict[str, Any]]:
+    """What was found so far, the latest of each kind."""
+    lines = ROWS.read_text().splitlines() if ROWS.exists() else []
+    rows = [json.loads(line) for line in lines]
+    keys = ("section", "of", "mark", "workers")
+    return list({tuple(one.get(key) for key in keys): one for one in rows}.values())
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a table of Markdown."""
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """All that was found as a page."""
+    at = {(one["section"], one["of"], one.get("mark")): one for one in rows}
+
+    def trial(name: str, mark: int) -> str:
+        one = at.get(("growth", name, mark))
+        if one is None:
+            return "-"
+        begun = f" (process from {one['process_from']})" if one["process_from"] else ""
+        return f"{one['cpu_ms']:.0f} ({one['wall_ms']:.0f}), {one['mib']} MiB{begun}, {one['load']}"
+
+    def drawn(name: str) -> list[str]:
+        found = [at.get(("draws", name, mark), {}).get("cpu_ms") for mark in MARKS[1:]]
+        ratio = f"{found[-1] / found[0]:.1f}" if found[0] and found[-1] else "-"
+        return [name, *("-" if one is None else f"{one:.1f}" for one in found), ratio]
+
+    slept = [one for one in rows if one["section"] == "sleepers"]
+    last = rows[-1]
+    return "\n".join(
+        [
+            "# Overhead of a trial",
+            "",
+            "Written by `python benchmarks/overhead.py`; n = 1 study each, MLflow on. Machine: "
+            f"{last['machine']}; {last['versions']}; shared with other work (load).",
+            "",
+            "## A trial, as a study grows",
+            "",
+            f"CPU milliseconds a trial, mean of the {WINDOW} behind each mark (10: of 10); in "
+            "brackets wall milliseconds;",
+            "then the memory of the process, which at a higher mark may be that of a resume; then "
+            "the load at the start.",
+            "",
+            *table(
+                ["study", *(f"at {mark}" for mark in MARKS)],
+                ([name, *(trial(name, mark) for mark in MARKS)] for name in STUDIES),
+            ),
+            "## A proposal drawn on so many trials",
+            "",
+            f"CPU milliseconds, mean of {DRAWS}, random trials of NAS-Bench-Macro's space.",
+            "",
+            *table(["sampler", *map(str, MARKS[1:]), "5000 / 100"], map(drawn, STUDIES)),
+            "## Evaluations that sleep",
+            "",
+            f"Four processes: 1 s for each evaluation; threads: {SLEEP:g} s, proposals at random. "
+            "Busy: the share of their time",
+            "that workers work, from when all have begun to the last beginning.",
+            "",
+            *table(
+                ["workers", "evaluations", "busy", "evaluations/s", "CPU ms an evaluation", "load"],
+                (
+                    [
+                        f"{one['workers']} {one['of']}",
+                        str(one["evaluations"]),
+                        f"{100 * one['share']:.1f} %",
+                        str(one.get("rate", "-")),
+                        str(one.get("cpu_ms", "-")),
+                        str(one["load"]),
+                    ]
+                    for one in slept
+                ),
+            ),
+        ]
+    )
 
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--section", choices=("growth", "draws", "sleepers"), default="growth")
+    words.add_argument("section", choices=("growth", "draws", "sleepers", "page"))
+    words.add_argument("--study", choices=STUDIES, default=next(iter(STUDIES)))
     words.add_argument("--trials", type=int, default=MARKS[-1])
-    words.add_argument("--only", choices=STUDIES, help="one study's growth")
-    words.add_argument("--child", choices=STUDIES, help=argparse.SUPPRESS)
+    words.add_argument("--folder", help="where the study stays, and is resumed with more trials")
     chosen = words.parse_args()
-    if chosen.child:
-        print(json.dumps(study(list(STUDIES[chosen.child]), chosen.trials)))
-        return
-    if chosen.section == "growth" and not chosen.only:
-        print("# Overhead of a trial\n")
-    machine_now = f"{machine()}, {platform.system()} {platform.release()}"
-    versions = ", ".join(f"{p} {version(p)}" for p in ("optuna", "mlflow", "torch"))
-    load = f"load average at the start {os.getloadavg()[0]:.1f}"
-    about = f"Machine: {machine_now}; Python {platform.python_version()}, {versions}; {load}.\n"
+    around = circumstances()
+    found: list[dict[str, Any]] = []
     if chosen.section == "growth":
-        growth(chosen.trials, [chosen.only] if chosen.only else list(STUDIES))
-    elif chosen.section == "draws":
-        draws()
-    else:
-        sleepers()
-    print(about)
+        found = growth(chosen.study, chosen.trials, chosen.folder)
+    elif chosen.section != "page":
+        found = draws() if chosen.section == "draws" else sleepers()
+    with ROWS.open("a") as file:
+        for one in found:
+            file.write(json.dumps({"section": chosen.section, **one, **around}) + "\n")
+    said = PAGE.read_text().partition(LINE)[2] if PAGE.exists() else ""
+    PAGE.write_text(page(written()) + LINE + said)
 
 
 if __name__ == "__main__":

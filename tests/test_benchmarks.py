@@ -246,3 +246,23 @@ def test_a_program_is_ended_at_its_budget_of_cpu_seconds_and_its_children_count(
     assert not tree.ended_in_budget
     alive = [word for one in psutil.process_iter(["cmdline"]) for word in one.info["cmdline"] or ()]
     assert busy not in alive
+
+
+def test_the_page_of_overhead_tells_the_latest_of_each_study_under_one_heading() -> None:
+    from overhead import page
+
+    around = {"load": 1.0, "machine": "m", "versions": "v"}
+    growth = {"section": "growth", "of": "tpe, one objective", "wall_ms": 9.0, "mib": 200, **around}
+    rows = [
+        {**growth, "mark": 100, "cpu_ms": 70.0, "process_from": 0},
+        {**growth, "mark": 1000, "cpu_ms": 90.0, "process_from": 500},
+        {"section": "draws", "of": "tpe, one objective", "mark": 100, "cpu_ms": 5.0, **around},
+    ]
+    lines = page(rows).splitlines()
+    heads = [line for line in lines if line.startswith("#")]
+    assert len(heads) == len(set(heads)) == 4
+    first, second = (line for line in lines if line.startswith("| tpe, one objective"))
+    assert first.split(" | ")[1:4] == [
+        "-", "70 (9), 200 MiB, 1.0", "90 (9), 200 MiB (process from 500), 1.0"
+    ]  # fmt: skip
+    assert second == "| tpe, one objective | 5.0 | - | - | - |"
