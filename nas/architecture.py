@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from nas.errors import ArchitectureError, nearest
-from nas.unit_rules import OptionValue, Plan, rule_of
+from nas.unit_rules import OptionValue, Plan, plans, rule_of
 
 FORMAT = 1
 KERNEL_SIZES = (3, 5, 7)
@@ -187,11 +187,7 @@ class Architecture:
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
         """One plan a unit: what is built, fields without effect dropped."""
-        plans, channels = [], self.stem.out_channels
-        for index, unit in enumerate(self.units):
-            plans.append(rule_of(unit.kind).plan(unit, channels, first=index == 0))
-            channels = unit.out_channels
-        return tuple(plans)
+        return tuple(plans(self.units, self.stem.out_channels, first=True))
 
     @cached_property
     def sizes(self) -> tuple[tuple[int, int], ...]:

@@ -10,11 +10,10 @@ from typing import ClassVar
 from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import SpaceError
 from nas.space import Gene, Genes, Option, SearchSpace
-from nas.unit_rules import make_divisible, rule_of
+from nas.unit_rules import make_divisible, plans, rule_of
 from search_spaces import options
 from search_spaces.encoding import chosen, confirmed
 from search_spaces.frame import Size, frame
-from search_spaces.stages import plans
 
 KIND = "sandglass"
 STEM_CHANNELS = 32

@@ -16,7 +16,7 @@ from typing import Any
 
 from nas.architecture import UnitSpec
 from nas.errors import ArchitectureError
-from nas.unit_rules import OptionValue, Plan, rule_of
+from nas.unit_rules import OptionValue, plans, rule_of
 
 FIELDS = ("groups", "expansion", "kernel_size")
 
@@ -72,15 +72,6 @@ def rounded(unit: UnitSpec, in_channels: int, following: UnitSpec | None) -> int
     step = math.lcm(*steps(unit), 1 if following is None else steps(following)[1])
     least = in_channels + step if rule_of(unit.kind).grows else 1
     return multiple(max(unit.out_channels, least), step)
-
-
-def plans(units: Sequence[UnitSpec], in_channels: int, *, first: bool) -> list[Plan]:
-    """What the units build behind `in_channels`."""
-    found = []
-    for index, unit in enumerate(units):
-        found.append(rule_of(unit.kind).plan(unit, in_channels, first=first and index == 0))
-        in_channels = unit.out_channels
-    return found
 
 
 def same(stage: Stage, one: UnitSpec, other: UnitSpec, in_channels: int, *, first: bool) -> bool:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from nas.errors import ArchitectureError, nearest
 from nas.unit_rules.mobilenet import InvertedResidualRule
 from nas.unit_rules.own import is_own, own_rule
@@ -24,6 +27,9 @@ from nas.unit_rules.sandglass import SandglassRule
 from nas.unit_rules.shuffle_v1 import ShuffleV1Rule
 from nas.unit_rules.shuffle_v2 import ShuffleV2Rule
 
+if TYPE_CHECKING:
+    from nas.architecture import UnitSpec
+
 __all__ = [
     "UNIT_RULES",
     "OptionValue",
@@ -35,6 +41,7 @@ __all__ = [
     "divided",
     "fail",
     "make_divisible",
+    "plans",
     "rule_of",
 ]
 
@@ -68,3 +75,20 @@ def rule_of(kind: str) -> UnitRule:
         f"unit kind: must be a known kind; got {kind!r}; allowed: {nearest(kind, UNIT_RULES)}, "
         "or path/to/file.py:Name"
     )
+
+
+def plans(units: Sequence[UnitSpec], in_channels: int, *, first: bool) -> list[Plan]:
+    """What units in a row build behind `in_channels`; `first`: they begin a network.
+
+    Raises:
+        ArchitectureError: a unit's channel rule is broken.
+    """
+    known: dict[tuple[UnitSpec, int, bool], Plan] = {}
+    found = []
+    for index, unit in enumerate(units):
+        key = (unit, in_channels, first and index == 0)
+        if key not in known:  # most units of a stage are alike
+            known[key] = rule_of(unit.kind).plan(unit, in_channels, first=key[2])
+        found.append(known[key])
+        in_channels = unit.out_channels
+    return found
