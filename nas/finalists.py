@@ -80,7 +80,7 @@ def finalists(
                 f"finalists: {len(missing)} trainings with other seeds, {PROCESSES} at a time, "
                 f"about {took}"
             )
-        seeds.train(jobs)
+        seeds.train(jobs, worker)
     tested = _Tested(parts, seeds, checkpoints, worker, signals.stop)
     shown = [(entry.role, tested.finalist(entry)) for entry in entries]
     winners = [one for role, one in shown if role == "winner"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +58,21 @@ class Seeds:
             return None
         return Evaluation.from_json(written)
 
-    def train(self, jobs: Sequence[Job]) -> None:
-        """Train what is missing of these; a stop gives it up, a failure is a problem."""
+    def train(self, jobs: Sequence[Job], workers: Workers) -> None:
+        """Train what is missing of these; a stop gives it up, a failure is a problem.
+
+        The `workers` of the search do it, which have torch and the images, if they are enough.
+        """
         missing = [job for job in dict.fromkeys(jobs) if self.found(job) is None]
         if not missing or self._stop():
             return
-        with closing(Workers(min(PROCESSES, len(missing)), stop=self._stop)) as workers:
-            futures = {workers.submit(self._trained, job, workers): job for job in missing}
+        number = min(PROCESSES, len(missing))
+        with ExitStack() as stack:
+            if workers.number < number:
+                workers = stack.enter_context(closing(Workers(number, stop=self._stop)))
+            threads = ThreadPoolExecutor(number)
+            stack.callback(threads.shutdown, cancel_futures=True)
+            futures = {threads.submit(self._trained, job, workers): job for job in missing}
             for future in as_completed(futures):
                 try:
                     self._note(futures[future], future.result())
