@@ -21,6 +21,8 @@ QUICK = (
     "space.start_from=[]",
     "tracking=none",
     "study.sustained_seconds=0.2",
+    "study.report=false",
+    "evaluation.seeds=1",
 )
 
 

@@ -63,7 +63,8 @@ def test_the_command_of_the_page_searches_it_in_processes_of_their_own(folder):
         file.write(NOTED)
     (line,) = re.findall(r"^nas (search .*)$", PAGE, re.MULTILINE)
     words = [*line.split(), "study.trials=1", "study.name=own", "training.epochs=1"]
-    words += ["execution=processes", "tracking=none"]
+    words += ["execution=processes", "tracking=none", "evaluation.seeds=1"]
+    words += ["study.sustained_seconds=0", "study.report=false"]
     done = subprocess.run(
         [sys.executable, "-m", "nas.cli", *words],
         cwd=folder, capture_output=True, text=True, timeout=300, check=False,

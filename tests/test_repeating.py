@@ -24,7 +24,9 @@ QUICK = (
     "space.depths=[1]",
     "space.start_from=[]",
     "study.trials=1",
+    "study.sustained_seconds=0",
     "study.report=false",
+    "evaluation.seeds=1",
 )
 
 

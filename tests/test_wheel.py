@@ -95,6 +95,7 @@ def test_an_installed_wheel_finds_its_configuration_inside_the_package(
 def test_an_installed_wheel_searches_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
     command = str(site / "bin" / "nas")
     words = ["search", "study.trials=2", "training.epochs=1", "study.name=first", "--json"]
+    words += ["study.sustained_seconds=0", "evaluation.seeds=1"]
     done = in_site(site, command, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     value = json.loads(done.stdout)

@@ -46,6 +46,8 @@ def search(folder: Path, device: Device) -> subprocess.Popen[bytes]:
         "study.trials": TRIALS,
         "study.name": "far",
         "study.sustained_seconds": 0,
+        "study.report": False,
+        "evaluation.seeds": 1,
         "tracking": "none",
     }
     (folder / "search.yaml").write_text(yaml.safe_dump(settings))
