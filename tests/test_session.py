@@ -150,6 +150,7 @@ def test_a_search_in_rungs_trains_the_best_on_the_whole_budget_and_shows_the_oth
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rungs = ("evaluation=rungs", "training.epochs=4", "evaluation.fractions=[0.25,0.5,1]")
+    rungs += ("evaluation.seeds=2",)
     quick = [word for word in QUICK if not word.startswith(("training", "tracking"))]
     found = nas.search(*quick, *rungs, "study.trials=5", "study.name=one")
     assert found.problems == ()
