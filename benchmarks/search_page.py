@@ -82,7 +82,7 @@ def spread(values: list[float]) -> str:
 
 
 def middle(values: list[float], most: int) -> str:
-    found = statistics.median_low(values)
+    found = statistics.median(values)
     return f"{found:.0f}" if found < NEVER else f"not within {most}"
 
 

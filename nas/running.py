@@ -90,7 +90,8 @@ def run(
             _tell_all(told, lambda one: one.note("another driver of this study ends it"))
         if parts.settings.execution.name == "dask":
             # Weights are here; a worker may not see them.
-            workers = stack.enter_context(closing(Workers(stop=signals.stop)))
+            limit = parts.settings.execution.timeout
+            workers = stack.enter_context(closing(Workers(timeout=limit, stop=signals.stop)))
         found = finalists(
             parts,
             storage,

@@ -69,7 +69,9 @@ class Seeds:
         number = min(PROCESSES, len(missing))
         with ExitStack() as stack:
             if workers.number < number:
-                workers = stack.enter_context(closing(Workers(number, stop=self._stop)))
+                limit = self._parts.settings.execution.timeout
+                own = Workers(number, timeout=limit, stop=self._stop)
+                workers = stack.enter_context(closing(own))
             threads = ThreadPoolExecutor(number)
             stack.callback(threads.shutdown, cancel_futures=True)
             futures = {threads.submit(self._trained, job, workers): job for job in missing}

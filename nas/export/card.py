@@ -134,7 +134,8 @@ def _latency(found: Manifest) -> str:
 def _certified(one: Certificate, found: Manifest) -> str:
     """What the study found at its end, before anything was exported."""
     load = (
-        f" After {one.sustained_seconds:g} s of load a call took {one.sustained_ms:.3g} ms."
+        f" After {one.sustained_seconds:g} s of load a call took {one.sustained_ms:.3g} ms"
+        f"{'' if one.sustained_within else ', over its limit'}."
         if one.sustained_seconds
         else ""
     )

@@ -89,7 +89,9 @@ def place(client: Client, reach: Reach, device: str) -> tuple[str, str, int, str
         WorkerLostError: there is none, or only of another machine.
         SettingsError: one runs another version than the driver.
     """
-    found = client.run(described, device, workers=offering(client, LATENCY), on_error="return")
+    asked = client.run(described, device, workers=offering(client, LATENCY), on_error="return")
+    # One that cannot be reached is gone, as a device is: the scheduler lists it for minutes still.
+    found = {at: one for at, one in asked.items() if not isinstance(one, OSError)}
     check_workers({at: one if isinstance(one, Exception) else one[0] for at, one in found.items()})
     fitting = {at: one for at, one in found.items() if reach.machine in ("", one[1])}
     if not fitting:

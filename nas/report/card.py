@@ -114,7 +114,8 @@ def _certified(story: Story, certificate: Certificate) -> tuple[str, str, str]:
         words.append("the value keeps the limit, the end of its interval does not")
         words.append(unsettled(latency))
     p95, load = three_digits(certificate.p95_ms), three_digits(certificate.sustained_ms)
-    words.append(f"95 of 100 calls within {p95} ms; under load {load} ms")
+    over = "" if certificate.sustained_within else ", over its limit"
+    words.append(f"95 of 100 calls within {p95} ms; under load {load} ms{over}")
     return "certified latency", f"{three_digits(latency.ms)} ms", "; ".join(filter(None, words))
 
 

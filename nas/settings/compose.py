@@ -75,7 +75,7 @@ def text(overrides: Sequence[str] = (), *, config_dir: Path | None = None) -> st
     """
     node = _node(overrides, config_dir)
     settings_of(node)
-    return OmegaConf.to_yaml(node)
+    return OmegaConf.to_yaml(node, resolve=True)
 
 
 def sweep(overrides: Sequence[str], *, config_dir: Path | None = None) -> list[list[str]]:
@@ -134,6 +134,9 @@ def override(
                 OmegaConf.update(node, one.key_or_group, one.value())
             except OmegaConfBaseException as error:
                 raise message(error) from error
+    moved, known = node.execution.scheduler, settings.execution.scheduler
+    if moved and settings.target.scheduler == known and "target.scheduler" not in given(overrides):
+        node.target.scheduler = moved  # as where it was composed: one cluster, one address
     return settings_of(node)
 
 

@@ -61,7 +61,7 @@ def refused(table: Path, folder: Path, *more: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp"])
+@pytest.mark.parametrize("sampler", ["hamming_gp", "tpe", "nsga2", "nsga3", "gp"])
 @pytest.mark.parametrize("objective", [(), PARETO], ids=["one", "several"])
 def test_samplers_learn_where_the_limits_are(
     table: Path,

@@ -72,6 +72,19 @@ def test_a_resume_may_go_on_for_longer_and_track_elsewhere() -> None:
     assert changes_meaning(old, override(old, later)) == []
 
 
+def test_a_cluster_that_moved_has_one_new_address() -> None:
+    dask = ["execution=dask", "target.where=dask"]
+    old = compose([*dask, "execution.scheduler=tcp://a:1"])
+    moved = override(old, ["execution.scheduler=tcp://b:1"])
+    assert moved.target.scheduler == "tcp://b:1"
+    assert changes_meaning(old, moved) == []
+    two = override(old, ["target.scheduler=tcp://c:1", "execution.scheduler=tcp://b:1"])
+    assert (two.target.scheduler, two.execution.scheduler) == ("tcp://c:1", "tcp://b:1")
+    apart = compose([*dask, "execution.scheduler=tcp://a:1", "target.scheduler=tcp://c:1"])
+    assert override(apart, ["execution.scheduler=tcp://b:1"]).target.scheduler == "tcp://c:1"
+    assert override(old, ["execution=processes"]).target.scheduler == "tcp://a:1"
+
+
 @pytest.mark.parametrize(
     "line",
     ["study.seed=1", "training.epochs=3", "data.seed=1", "target=eager", "objective.latency_ms=3",

@@ -30,9 +30,9 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
 @pytest.mark.parametrize(
     ("sampler", "objective"),
     [
-        ("tpe", CONSTRAINED),
+        ("hamming_gp", CONSTRAINED),
         ("nsga2", CONSTRAINED),
-        pytest.param("hamming_gp", CONSTRAINED, marks=pytest.mark.slow),
+        pytest.param("tpe", CONSTRAINED, marks=pytest.mark.slow),
         pytest.param("hamming_gp", PARETO, marks=pytest.mark.slow),
         ("mutation", PARETO),
         pytest.param("random", PARETO, marks=pytest.mark.slow),
