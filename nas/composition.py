@@ -36,7 +36,7 @@ class Facts:
     """What the data say: input size, classes, hash, number of images, chance.
 
     `kept` says how many training images classes have and whether images are in memory or streamed,
-    and why; empty for a table.
+    and why; empty for a table. `class_counts` are the training images of each class.
     """
 
     name: str
@@ -46,11 +46,19 @@ class Facts:
     validation_images: int
     kept: str = ""
     training_images: int = 0
+    class_counts: tuple[int, ...] = ()
 
     @property
     def chance(self) -> float:
         """Accuracy of guessing."""
         return 1 / self.classes
+
+    def guess(self, metric: str) -> float:
+        """What a network has by this metric that gives the same answer to every image."""
+        if metric not in ("accuracy", "top5") or not self.class_counts:
+            return self.chance
+        answers = sorted(self.class_counts)[-5 if metric == "top5" else -1 :]
+        return sum(answers) / sum(self.class_counts)
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ def _trained(settings: Settings) -> Facts:
     check_batch(settings.training, data)
     return Facts(
         data.name, data.hash, data.input, data.classes, len(data.validation), data.told,
-        training_images=len(data.train),
+        training_images=len(data.train), class_counts=data.counts,
     )  # fmt: skip
 
 

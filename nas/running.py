@@ -245,7 +245,7 @@ def _ladder(parts: Parts, storage: StudyStorage) -> Ladder | None:
         objective=parts.objective,
         settings=evaluation,
         epochs=epochs,
-        chance=parts.facts.chance,
+        chance=parts.facts.guess(parts.settings.objective.metric),
         images=parts.facts.validation_images,
     )
 

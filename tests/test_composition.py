@@ -44,6 +44,10 @@ def test_a_study_is_told_how_many_images_classes_have_and_why_they_are_streamed_
     # Seven tenths are left for training.
     assert parts.facts.kept.startswith("2 classes of 7 to 14 training images, ")
     assert parts.facts.kept.endswith(why)
+    # One answer to all images is right for 14 of 21; balanced, for half.
+    assert parts.facts.guess("accuracy") == pytest.approx(2 / 3)
+    assert parts.facts.guess("balanced_accuracy") == parts.facts.chance == 0.5
+    assert parts.facts.guess("top5") == 1.0
 
 
 def test_a_batch_larger_than_the_set_is_refused_before_there_is_a_study() -> None:
