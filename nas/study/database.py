@@ -42,7 +42,10 @@ def begin(
 def write_together(storage: BaseStorage, trial_id: int, values: Mapping[str, Any]) -> None:
     """Write attributes of a running trial in one transaction: Optuna alone takes one for each."""
     backend = getattr(storage, "_backend", storage)
-    assert isinstance(backend, RDBStorage)  # every study is in a database
+    if not isinstance(backend, RDBStorage):  # in memory: a benchmark's
+        for key, value in values.items():
+            storage.set_trial_user_attr(trial_id, key, value)
+        return
     with _create_scoped_session(backend.scoped_session, True) as session:
         for key, value in values.items():
             backend._set_trial_attr_without_commit(
