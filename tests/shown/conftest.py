@@ -17,6 +17,7 @@ from nas.tracking import Server, serve, track
 CANDIDATES, MANY = 60, 200
 CHEAP = (
     "data=digits",
+    "sampler=tpe",  # it also proposes what is over a limit, which hamming_gp does not
     f"study.trials={CANDIDATES}",
     "training.epochs=1",
     "evaluation.seeds=1",
