@@ -1,7 +1,7 @@
 """What the MLflow UI costs on a study of a thousand candidates.
 
     python benchmarks/ui.py [--candidates 1000] > benchmarks/results/ui.md
-    python benchmarks/ui.py --memory                                 # its memory alone, also on a busy machine
+    python benchmarks/ui.py --memory            # its memory alone, also on a busy machine
 
 The study is made from seeds, without training, and mirrored; then `nas ui` is started on it. Told
 are the time until it prints its address, how long its two lists take to answer (the first hundred
