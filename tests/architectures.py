@@ -121,3 +121,14 @@ def _widen(rng, input, stem, units, head):
         else:
             return None
     return architecture
+
+
+def network(depth: int) -> Architecture:
+    """One that is measured in a moment, slower with each unit."""
+    return Architecture(
+        input=(1, 8, 8),
+        stem=StemSpec(24, stride=1, pool=False),
+        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
+        head=HeadSpec(),
+        classes=10,
+    )

@@ -24,6 +24,7 @@ def programs() -> Path:
         return found[-1].parent
     if os.environ.get("CI") == "true":
         pytest.fail("PostgreSQL is not installed; CI needs Debian's package postgresql")
+    # A server is not for everybody to install; CI always has it.
     pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
 
 

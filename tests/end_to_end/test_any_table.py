@@ -40,6 +40,7 @@ class Made(SearchSpace):
         return Architecture(self.input, stem, units, HeadSpec(), self.classes)
 
     def encode(self, architecture):
+        # Several genes make one network: there is no way back, and a table asks for none.
         raise NotImplementedError
 """
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from architectures import network
 
-from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.latency.certify import certify
 from nas.latency.decision import EQUAL, Bound
 from nas.latency.levels import CERTIFY
@@ -13,16 +13,6 @@ from nas.outcome import Certificate
 from nas.settings import TargetSettings
 
 pytestmark = pytest.mark.slow
-
-
-def network(depth):
-    return Architecture(
-        input=(1, 8, 8),
-        stem=StemSpec(24, stride=1, pool=False),
-        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
-        head=HeadSpec(),
-        classes=10,
-    )
 
 
 @pytest.fixture(scope="module")

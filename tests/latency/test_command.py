@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from architectures import network
 
-from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import MeasurementError, SettingsError, TargetError
 from nas.latency.command import CommandWorker
 from nas.latency.instrument import Instrument
@@ -53,16 +53,6 @@ for name, count in manifest["calls"]:
     times.append(group)
 answer = {"device": "board", "cores": 4, "times_ms": times, "outputs": outputs}
 """
-
-
-def network(depth):
-    return Architecture(
-        input=(1, 8, 8),
-        stem=StemSpec(24, stride=1, pool=False),
-        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
-        head=HeadSpec(),
-        classes=10,
-    )
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from architectures import network
 from dask_cluster import Worker, scheduled, wait
 
-from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.cluster import Cluster
 from nas.errors import SettingsError, TargetError
 from nas.evaluation import table
@@ -26,16 +26,6 @@ from nas.latency.subject import subject
 from nas.latency.target import Target, target_of
 from nas.settings import TargetSettings
 from nas.settings.compose import compose
-
-
-def network(depth: int) -> Architecture:
-    return Architecture(
-        input=(1, 8, 8),
-        stem=StemSpec(24, stride=1, pool=False),
-        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
-        head=HeadSpec(),
-        classes=10,
-    )
 
 
 def test_the_scheduler_that_trains_is_the_one_that_measures_unless_another_is_named() -> None:

@@ -96,6 +96,7 @@ def test_its_clock_sees_the_work(name):
         assert instrument.measure(square).ratio > 3  # 25 times the multiply-adds
 
 
+# What is told without a GPU is tested in test_target.py; times of one need one.
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize("runtime", ["eager", "jit", "compile"])
 @pytest.mark.parametrize("graphs", [False, True], ids=["launched", "as a graph"])

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
+from architectures import network
 from sshd import started
 
-from nas.architecture import Architecture, HeadSpec, StemSpec, UnitSpec
 from nas.errors import SettingsError, TargetError
 from nas.latency.instrument import Instrument
 from nas.latency.runtimes import prepare
@@ -16,16 +16,6 @@ from nas.latency.seat import Patience, Seat
 from nas.latency.subject import subject
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
-
-
-def network(depth):
-    return Architecture(
-        input=(1, 8, 8),
-        stem=StemSpec(24, stride=1, pool=False),
-        units=(UnitSpec("shuffle_v2", 48, stride=2), *[UnitSpec("shuffle_v2", 48)] * depth),
-        head=HeadSpec(),
-        classes=10,
-    )
 
 
 @pytest.fixture

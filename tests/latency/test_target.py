@@ -50,6 +50,7 @@ def test_the_clock_is_cpu_time_for_one_thread_only():
         assert target.target_of(TargetSettings(threads=2)).clock == "wall"
 
 
+# With a GPU there is nothing to tell.
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_told():
     with pytest.raises(TargetError, match=r"target.device: .* torch sees no CUDA device; .*: cpu"):

@@ -524,6 +524,7 @@ def test_the_study_tells_with_what_it_ran(runs, tmp_path):
     assert origin["packages"]["mlflow"] == mlflow.__version__
 
 
+# From a source archive the product finds no revision either.
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the code runs from no clone")
 def test_the_study_tells_the_git_revision_also_where_the_ui_looks_for_it(runs, tmp_path):
     mirrored(runs, [])
