@@ -200,7 +200,7 @@ def _plan(
     seat: Seat, names: Sequence[str], beside: Sequence[str], level: Level, rng: random.Random
 ) -> tuple[list[list[str]], dict[str, int]]:
     """Every candidate in every round, the reference's duplicate at least in every second, what is
-    beside them in eight."""
+    beside them in as many as have to be quiet."""
     every = {*names, *beside, REFERENCE, DUPLICATE}
     repeats = {name: repeats_for(seat.call_ns[name]) for name in every}
 

@@ -35,7 +35,7 @@ def test_a_network_with_enough_quiet_turns_is_not_run_again():
 
 
 def test_where_most_turns_are_quiet_a_few_more_are_run():
-    # one of 8 is missing and 7 of 8 are quiet: ceil(1 / 0.875)
+    # one of 5 is missing and 4 of 5 are quiet: ceil(1 / 0.8)
     assert _missing(turns(FEWEST_QUIET - 1, 1), "a", 100.0) == 2
 
 

@@ -95,6 +95,27 @@ def test_a_turn_that_is_slow_for_the_candidate_alone_is_left_out_too():
     assert found.ratio == pytest.approx(2.0)
 
 
+def test_where_too_few_turns_are_quiet_those_nearest_to_it_count():
+    # The candidate suffers more than the reference, the more the busier: 2.0 when quiet, 2.2 in
+    # the four turns that are nearly so, 2.5 and 3 in the others.
+    turns = [sample(200.0)] + [sample(259.6, 118.0, 118.0)] * 4
+    turns += [sample(350.0, 140.0, 140.0)] * 8 + [sample(510.0, 170.0, 170.0)] * 7
+    found = protocol.estimate([turns], [100.0])
+    assert found.ratio == pytest.approx(2.2)
+    assert (found.quiet, found.samples, found.gated) == (1, 20, False)
+
+
+def test_the_more_turns_the_more_of_them_count_where_too_few_are_quiet():
+    rng = np.random.default_rng(0)
+
+    def found(number):
+        slow = 1.3 * np.exp(rng.normal(0, 0.02, number))
+        turns = [sample(200 * s * math.exp(rng.normal(0, 0.04)), 100 * s, 100 * s) for s in slow]
+        return protocol.estimate([turns], [100.0])
+
+    assert found(400).precision < 0.95 * found(20).precision
+
+
 def test_noise_alone_does_not_make_a_copy_of_the_reference_look_slow():
     rng = np.random.default_rng(0)
 
