@@ -103,6 +103,9 @@ def parser() -> argparse.ArgumentParser:
     _words(rules, "word", "G1 G2 G3 G4 (all without), and overrides of the target")
     _composing(rules)
     rules.add_argument("--to", type=Path, metavar="FILE.png", help="the figure's file")
+    rules.add_argument(
+        "--column", choices=("arm", "gpu"), help="channels of this column of the paper (the device)"
+    )
     train = _verb(verbs, "train", winners.train, "train a network, or a winner, to the end")
     _words(train, "word", "NETWORK or STUDY[:TRIAL], and overrides such as training.epochs=100")
     train.add_argument("--tag", metavar="KEY=VALUE", help="the runs so marked in the MLflow UI")

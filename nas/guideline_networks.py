@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 SIZE = 56
 BLOCKS = 10
+COLUMNS = ("arm", "gpu")
+"""Of the paper's tables, each x1: channels for a small device, for a large one (G4: the same)."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +79,18 @@ def _convolution(into: int, out: int, *, kernel_size: int = 1, groups: int = 1) 
     return nn.Conv2d(into, out, kernel_size, padding=kernel_size // 2, groups=groups, bias=False)
 
 
-def setups() -> tuple[Setup, ...]:
-    """All rows with the channels of the paper's ARM column x1, the small one."""
-    return (*_equal_width(), *_groups(), *_fragments(), *_elementwise())
+def setups(column: str = "arm") -> tuple[Setup, ...]:
+    """All rows with the channels of one of the `COLUMNS`."""
+    place = COLUMNS.index(column)
+    return (*_equal_width(place), *_groups(place), *_fragments(place), *_elementwise())
 
 
-def _equal_width() -> list[Setup]:
+def _equal_width(place: int) -> list[Setup]:
     rows = (
-        ("1:1", 32, 32, 1480, 76.2, 128 * 128),
-        ("1:2", 22, 44, 1296, 72.9, 90 * 180),
-        ("1:6", 13, 78, 876, 69.1, 52 * 312),
-        ("1:12", 9, 108, 748, 57.6, 36 * 432),
+        ("1:1", ((32, 32), (128, 128)), 1480, 76.2),
+        ("1:2", ((22, 44), (90, 180)), 1296, 72.9),
+        ("1:6", ((13, 78), (52, 312)), 876, 69.1),
+        ("1:12", ((9, 108), (36, 432)), 748, 57.6),
     )
 
     def build(into: int, out: int) -> nn.Module:
@@ -97,25 +101,24 @@ def _equal_width() -> list[Setup]:
         Setup(
             "G1",
             ratio,
-            into,
-            lambda into=into, out=out: build(into, out),  # type: ignore[misc]
+            channels[place][0],
+            partial(build, *channels[place]),
             gpu,
             arm,
-            gpu_cost=cost,
-            arm_cost=into * out,
+            arm_cost=math.prod(channels[0]),
+            gpu_cost=math.prod(channels[1]),
         )
-        for ratio, into, out, gpu, arm, cost in rows
+        for ratio, channels, gpu, arm in rows
     ]
 
 
-def _groups() -> list[Setup]:
+def _groups(place: int) -> list[Setup]:
     rows = (
-        (1, 64, 128, 2451, 40.0, ""),
-        (2, 90, 180, 1725, 35.0, ""),
-        (4, 128, 256, 1026, 32.9, ""),
-        (8, 184, 360, 634, 27.8, "184 channels: the printed 180 do not divide into 8 groups"),
+        (1, (64, 128), 2451, 40.0),
+        (2, (90, 180), 1725, 35.0),
+        (4, (128, 256), 1026, 32.9),
+        (8, (180, 360), 634, 27.8),
     )
-    printed = {184: 180}
 
     def build(groups: int, width: int) -> nn.Module:
         return nn.Sequential(*(_convolution(width, width, groups=groups) for _ in range(BLOCKS)))
@@ -124,19 +127,22 @@ def _groups() -> list[Setup]:
         Setup(
             "G2",
             f"{g} group" + "s" * (g > 1),
-            width,
-            lambda g=g, w=width: build(g, w),  # type: ignore[misc]
+            width := -(-channels[place] // g) * g,
+            partial(build, g, width),
             gpu,
             arm,
-            note,
-            gpu_cost=on_gpu**2 / g,
-            arm_cost=printed.get(width, width) ** 2 / g,
+            f"{width} channels: the printed {channels[place]} do not divide into {g} groups"
+            if width != channels[place]
+            else "",
+            arm_cost=channels[0] ** 2 / g,
+            gpu_cost=channels[1] ** 2 / g,
         )
-        for g, width, on_gpu, gpu, arm, note in rows
+        for g, channels, gpu, arm in rows
     ]
 
 
-def _fragments() -> list[Setup]:
+def _fragments(place: int) -> list[Setup]:
+    whole = (64, 128)[place]
     rows = (
         ("1 fragment", 1, False, 2446, 40.2),
         ("2 in series", 2, False, 1790, 38.6),
@@ -146,7 +152,7 @@ def _fragments() -> list[Setup]:
     )
 
     def build(number: int, parallel: bool) -> nn.Module:
-        width = fragment_width(number)
+        width = fragment_width(number, whole)
         blocks: list[nn.Module] = []
         for _ in range(BLOCKS):
             parts: list[nn.Module] = [_convolution(width, width) for _ in range(number)]
@@ -154,17 +160,18 @@ def _fragments() -> list[Setup]:
         return nn.Sequential(*blocks)
 
     return [
-        Setup("G3", label, fragment_width(k), lambda k=k, p=p: build(k, p), gpu, arm)  # type: ignore[misc]
+        Setup("G3", label, fragment_width(k, whole), partial(build, k, p), gpu, arm)
         for label, k, p, gpu, arm in rows
     ]
 
 
-def fragment_width(number: int, width: int = 64) -> int:
+def fragment_width(number: int, width: int) -> int:
     """Channels of `number` convolutions that together cost what one of `width` does."""
     return round(width / math.sqrt(number))
 
 
 def _elementwise() -> list[Setup]:
+    channels = 32
     rows = (
         ("ReLU and shortcut", True, True, 2427, 56.7),
         ("ReLU", True, False, 2647, 61.9),
@@ -173,10 +180,10 @@ def _elementwise() -> list[Setup]:
     )
 
     def build(relu: bool, shortcut: bool) -> nn.Module:
-        units = (Bottleneck(32, relu=relu, shortcut=shortcut) for _ in range(BLOCKS))
+        units = (Bottleneck(channels, relu=relu, shortcut=shortcut) for _ in range(BLOCKS))
         return nn.Sequential(*units)
 
     return [
-        Setup("G4", label, 32, lambda r=r, s=s: build(r, s), gpu, arm)  # type: ignore[misc]
+        Setup("G4", label, channels, partial(build, r, s), gpu, arm)
         for label, r, s, gpu, arm in rows
     ]

@@ -13,8 +13,8 @@ from nas.outcome import Latency
 from nas.settings import TargetSettings
 
 
-def of(guideline):
-    return [one for one in setups() if one.guideline == guideline]
+def of(guideline, column="arm"):
+    return [one for one in setups(column) if one.guideline == guideline]
 
 
 def costs(setup):
@@ -34,6 +34,18 @@ def test_the_networks_cost_what_the_paper_says():
     assert found == [128.5, 127.0, 128.5, 132.7]
 
 
+def test_the_networks_of_the_gpu_column_cost_what_the_paper_says():
+    # Tables 1 and 2, GPU x1, by the channels printed: multiply-adds of the whole network in M
+    found = [round(costs(one).multiply_adds / 1e6, 1) for one in of("G1", "gpu")]
+    assert found == [1027.6, 1016.1, 1017.6, 975.4]
+    found = [round(costs(one).multiply_adds / 1e6, 1) for one in of("G2", "gpu")]
+    assert found == [513.8, 508.0, 513.8, 508.0]  # 360 channels divide into 8 groups
+    whole = costs(of("G2", "gpu")[0]).multiply_adds  # table 3: one fragment is table 2's one group
+    for setup in of("G3", "gpu"):
+        assert costs(setup).multiply_adds == pytest.approx(whole, rel=0.02)
+    assert {one.channels for one in of("G4", "gpu")} == {32}
+
+
 def test_memory_access_is_the_papers_formula():
     # MAC = h w (c1 + c2) + c1 c2 / g (sec. 2, G1 and G2), for each convolution
     for setup in (*of("G1"), *of("G2")):
@@ -46,7 +58,7 @@ def test_memory_access_is_the_papers_formula():
 
 
 def test_fragments_cost_what_one_convolution_does():
-    assert [fragment_width(k) for k in (1, 2, 4)] == [64, 45, 32]
+    assert [fragment_width(k, 64) for k in (1, 2, 4)] == [64, 45, 32]
     whole = costs(of("G3")[0]).multiply_adds
     for setup in of("G3"):
         assert costs(setup).multiply_adds == pytest.approx(whole, rel=0.02)
@@ -70,16 +82,16 @@ def row(label, slowdown, half, gpu):
 )
 def test_a_guideline_is_judged_by_the_interval_of_its_worst_row(slowdown, verdict):
     rows = [row("1:1", 1.0, 0.0, 1480.0), row("1:12", slowdown, 0.05, 748.0)]
-    found = _finding("G1", rows)
+    found = _finding("G1", rows, "gpu")
     assert (found.verdict, found.slowdown) == (verdict, slowdown)
-    assert _finding("G1", rows[::-1]) == found
+    assert _finding("G1", rows[::-1], "gpu") == found
 
 
 def test_the_figure_is_a_png():
     rows = (row("1:1", 1.0, 0.0, 2.0), row("1:12", 1.3, 0.05, 1.0))
-    assert figure(GuidelineReport("t", rows, ())).startswith(b"\x89PNG")
+    assert figure(GuidelineReport("t", "gpu", rows, ())).startswith(b"\x89PNG")
     two = (*rows, replace(rows[0], guideline="G2"))
-    assert figure(GuidelineReport("t", two, ())).startswith(b"\x89PNG")
+    assert figure(GuidelineReport("t", "gpu", two, ())).startswith(b"\x89PNG")
 
 
 def test_the_papers_columns_are_normalised_by_their_own_multiply_adds():

@@ -34,7 +34,8 @@ def guidelines(arguments: Namespace) -> int:
     _writable(path)
     told = console(errors=True)
     told.print(f"measuring on {target.key}, a minute or two ...", soft_wrap=True)
-    report = measure_guidelines(target, only=names or tuple(SENTENCES))
+    column = arguments.column or ("gpu" if target.device.startswith("cuda") else "arm")
+    report = measure_guidelines(target, only=names or tuple(SENTENCES), column=column)
     path.write_bytes(figure(report))
     if arguments.json:
         show_json({**report.to_json(), "figure": str(path)})
@@ -79,7 +80,13 @@ def _show(report: GuidelineReport, path: Path) -> None:
         "same from the speeds the paper prints (GTX 1080Ti, Snapdragon 810); memory: elements read "
         "and written, the paper's MAC",
         "",
-        facts([("target", report.target), ("figure", str(path))]),
+        facts(
+            [
+                ("target", report.target),
+                ("channels", f"{report.column} x1, the paper's"),
+                ("figure", str(path)),
+            ]
+        ),
     )
     first = f"nas guidelines {report.findings[0].guideline} target=eager"
     show(following([(first, "the same in another runtime")]))
