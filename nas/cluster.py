@@ -117,9 +117,10 @@ class Cluster:
     def _places(self) -> int:
         """How many tasks the workers that there are run at a time."""
         workers = self.client.scheduler_info()["workers"]
+        there = [workers[at] for at in self._trainers() or workers]
         if not self._resources:
-            return sum(int(workers[at]["nthreads"]) for at in self._trainers() or workers)
-        places = sum(int(worker["resources"].get(GPU, 0)) for worker in workers.values())
+            return sum(int(worker["nthreads"]) for worker in there)
+        places = sum(int(worker["resources"].get(GPU, 0)) for worker in there)
         if not places:
             raise SettingsError(
                 f"execution: training.device=cuda needs workers with the resource {GPU}; got none; "
@@ -130,8 +131,9 @@ class Cluster:
     def _trainers(self) -> list[str] | None:
         """Who is to train, by address, where some workers are there to measure; None: anybody."""
         there = self.client.scheduler_info()["workers"]
-        measuring = {at for at, one in there.items() if one["resources"].get(LATENCY)}
-        return None if self._resources or not measuring else sorted(set(there) - measuring) or None
+        able = {at for at in there if not self._resources or there[at]["resources"].get(GPU)}
+        measuring = {at for at in able if there[at]["resources"].get(LATENCY)}
+        return sorted(able - measuring) or None if measuring else None
 
     def _take(self, event: tuple[float, bytes]) -> None:
         key, kind, value = pickle.loads(event[1])

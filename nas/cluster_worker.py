@@ -47,7 +47,7 @@ def work(
 
     if here != facts():
         there = ", ".join(f"{what} {number}" for what, number in facts().items())
-        raise unfit(worker.address, there, "what was found stays")
+        raise unfit(worker.address, there, kept="what was found stays")
     tell("begun", worker.address)
     idle = _IDLE.setdefault((topic, tuple(variables.items()), timeout), [])
     try:

@@ -82,10 +82,13 @@ class Parts:
     resolved: Mapping[str, Any]
 
 
-def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = None) -> Parts:
+def compose_parts(
+    settings: Settings, *, resolved: Mapping[str, Any] | None = None, target: str = ""
+) -> Parts:
     """Load the data, make the space, resolve the reference and the limits.
 
-    `resolved` is what a study that goes on found out about its machine when it began.
+    `resolved` is what a study that goes on found out about its machine when it began, `target`
+    what it measured on: of several workers that measure, one of that kind does.
 
     Raises:
         SettingsError, SpaceError, DataError, TargetError: what cannot be, in one message.
@@ -115,7 +118,7 @@ def compose_parts(settings: Settings, *, resolved: Mapping[str, Any] | None = No
         objective=objective,
         reference=reference if table is None else None,
         yardstick=named(compared[0]) if compared else reference,
-        target=_target(settings) if measures else "table",
+        target=_target(settings, target) if measures else "table",
         table=table,
         resolved=resolved,
     )
@@ -237,7 +240,7 @@ def _encoded(space: SearchSpace, name: str, architecture: Architecture) -> Genes
         ) from error
 
 
-def _target(settings: Settings) -> str:
-    from nas.latency.target import target_of
+def _target(settings: Settings, known: str) -> str:
+    from nas.latency.target import machine_in, target_of
 
-    return target_of(settings.target).key
+    return target_of(settings.target, machine=machine_in(known)).key

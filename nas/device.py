@@ -51,12 +51,12 @@ def instrument_of(
     if parts.yardstick is None:
         return None
     from nas.latency.instrument import Instrument
-    from nas.latency.target import target_of
+    from nas.latency.target import machine_in, target_of
 
     second = second_of(parts)
     return stack.enter_context(
         Instrument(
-            target_of(parts.settings.target),
+            target_of(parts.settings.target, machine=machine_in(parts.target)),
             reference=parts.yardstick,
             second=second[1] if second else None,
             statistic=parts.settings.objective.latency_statistic,

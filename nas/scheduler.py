@@ -57,8 +57,12 @@ def facts() -> dict[str, str]:
     return {"latency-nas": version("latency-nas"), "Python": python}
 
 
-def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> None:
-    """Refuse workers, by address, that have not the driver's facts.
+def check_workers(
+    found: Mapping[str, Mapping[str, str] | BaseException],
+    *,
+    setting: str = "execution.scheduler",
+) -> None:
+    """Refuse workers, by address, that have not the driver's facts; `setting` named theirs.
 
     Raises:
         SettingsError: one has not, or cannot even say.
@@ -66,16 +70,23 @@ def check_workers(found: Mapping[str, Mapping[str, str] | BaseException]) -> Non
     here = facts()
     for address, there in found.items():
         if isinstance(there, BaseException):
-            raise unfit(address, f"one that cannot run it ({type(there).__name__}: {there})")
+            got = f"one that cannot run it ({type(there).__name__}: {there})"
+            raise unfit(address, got, setting=setting)
         for what, number in here.items():
             if there.get(what) != number:
-                raise unfit(address, f"{what} {there.get(what)}, here {number}")
+                raise unfit(address, f"{what} {there.get(what)}, here {number}", setting=setting)
 
 
-def unfit(address: str, got: str, kept: str = "nothing was begun") -> SettingsError:
+def unfit(
+    address: str,
+    got: str,
+    *,
+    setting: str = "execution.scheduler",
+    kept: str = "nothing was begun",
+) -> SettingsError:
     """The message of a worker that runs something else than the driver."""
     return SettingsError(
-        f"execution.scheduler: every worker must run the driver's latency-nas and Python; got "
+        f"{setting}: every worker must run the driver's latency-nas and Python; got "
         f"{got} on {address}; {kept}; allowed: the same installation on all machines"
     )
 

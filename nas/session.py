@@ -226,7 +226,8 @@ def _resumed(storage: StudyStorage, overrides: Sequence[str], *, folder: str) ->
             "allowed: study.trials, study.max_proposals, study.hours, study.report, tracking, "
             "execution, or a new study"
         )
-    parts = compose_parts(new, resolved=storage.get("nas.resolved") or {})
+    resolved, target = storage.get("nas.resolved") or {}, storage.get("nas.target") or ""
+    parts = compose_parts(new, resolved=resolved, target=target)
     check_same(storage, facts_of(parts))
     return parts
 

@@ -61,8 +61,11 @@ def test_workers_of_the_drivers_version_and_python_may_work() -> None:
     ],
 )
 def test_a_worker_of_another_version_is_refused(there: dict[str, str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        check_workers({"tcp://a:1": facts(), "tcp://b:1": {**facts(), **there}})
+    workers = {"tcp://a:1": facts(), "tcp://b:1": {**facts(), **there}}
+    with pytest.raises(SettingsError, match=rf"^execution\.scheduler: every worker .*{message}"):
+        check_workers(workers)
+    with pytest.raises(SettingsError, match=r"^target\.scheduler: every worker "):
+        check_workers(workers, setting="target.scheduler")
 
 
 def test_a_worker_that_cannot_run_the_project_is_refused() -> None:

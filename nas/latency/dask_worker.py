@@ -69,12 +69,19 @@ def answered(
     content: bytes,
     seconds: float,
 ) -> dict[str, Any]:
-    """The reply of the process; while it times, nothing trains on that machine."""
+    """The reply of the process, and how many seconds the `worked` of it took.
+
+    As on the driver's machine: a network is timed, or has a first call that counts, while nothing
+    trains there, and is loaded while nothing else is timed.
+    """
     if worker.pid != pid:  # the worker was started again at the same address
         raise WorkerLostError(f"measuring process: must answer; got another than {pid}")
-    alone = request["do"] in ("time", "profile")
-    with lease.exclusive(device) if alone else nullcontext():
-        return worker.ask(request, content=content, seconds=seconds)
+    alone = request["do"] in ("time", "profile") or request.get("cold", False)
+    among = lease.shared(device) if request["do"] == "load" else nullcontext()
+    with lease.exclusive(device) if alone else among:
+        began = time.monotonic()
+        reply = worker.ask(request, content=content, seconds=seconds)
+    return {**reply, "worked": time.monotonic() - began}
 
 
 # What runs in the driver
@@ -92,7 +99,10 @@ def place(client: Client, reach: Reach, device: str) -> tuple[str, str, int, str
     asked = client.run(described, device, workers=offering(client, LATENCY), on_error="return")
     # One that cannot be reached is gone, as a device is: the scheduler lists it for minutes still.
     found = {at: one for at, one in asked.items() if not isinstance(one, OSError)}
-    check_workers({at: one if isinstance(one, Exception) else one[0] for at, one in found.items()})
+    check_workers(
+        {at: one if isinstance(one, Exception) else one[0] for at, one in found.items()},
+        setting="target.scheduler",
+    )
     fitting = {at: one for at, one in found.items() if reach.machine in ("", one[1])}
     if not fitting:
         others = ", ".join(sorted({one[1] for one in found.values()})) or "none"
@@ -171,13 +181,18 @@ class DaskWorker:
     def ask(
         self, request: dict[str, Any], *, content: bytes = b"", seconds: float
     ) -> dict[str, Any]:
-        """See `nas.latency.process.Asked.ask`; `seconds` begin when it is this request's turn."""
+        """See `nas.latency.process.Asked.ask`; `seconds` begin when it is this request's turn.
+
+        The reply has the seconds `waited` for that.
+        """
+        asked = time.monotonic()
         reply: dict[str, Any] = self._result(
             self._submit(
                 answered, self._process, self._there, self._device, request, content, seconds
             )
         )
-        return reply
+        worked: float = reply.pop("worked")
+        return {**reply, "waited": time.monotonic() - asked - worked}
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         try:

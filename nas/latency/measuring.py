@@ -39,7 +39,8 @@ ATTEMPTS = 3
 class Run:
     """What one measurement brought, per seat: samples, the quiet floor; states of the machine.
 
-    Units: floors in ns; `waited` (for the lease) and `seconds` (in all).
+    Units: floors in ns; `waited` (for the lease) and `seconds` (in all, but for those in which the
+    device was gone).
     """
 
     level: Level
@@ -130,13 +131,13 @@ def measure(
     Raises:
         MeasurementError: a network cannot be loaded, or a process was lost time and again.
     """
-    started = time.perf_counter()
+    started, before = time.perf_counter(), sum(seat.away for seat in seats)
     beside = beside or {}
     target = seats[0].target
     loading = alone if cold else _among_others
     with loading(target) as queued:
         for seat in seats:
-            seat.load({**networks, **beside})
+            seat.load({**networks, **beside}, cold=cold)
     samples: list[tuple[Sample, ...]] = []
     states: list[dict[str, Any]] = []
     with alone(target) as waited:
@@ -153,7 +154,7 @@ def measure(
         ),
         states=tuple(states),
         waited=queued + waited,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started - (sum(seat.away for seat in seats) - before),
         statistic=statistic,
     )
 

@@ -58,7 +58,7 @@ class Seat:
 
     `always` holds the networks it keeps: the reference and its hidden duplicate. A process here is
     started once more; a device elsewhere is tried three times and then, with `patience`, waited
-    for.
+    for. `away` are the seconds so far in which it was gone, or others had it.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Seat:
         self.facts: dict[str, Any] = {}
         self.call_ns: dict[str, float] = {}
         self.first_ns: dict[str, float] = {}
+        self.away = 0.0
         self._always = dict(always)
         self._patience = patience
         self._worker: Asked | None = None
@@ -100,16 +101,18 @@ class Seat:
         quiet = [group for group in groups if group.typical <= most]
         return wall_ns(groups if statistic == "p95" or not quiet else quiet, statistic)
 
-    def load(self, networks: Mapping[str, Prepared]) -> None:
+    def load(self, networks: Mapping[str, Prepared], *, cold: bool = False) -> None:
         """Load what is not loaded yet, and check its outputs against eager's.
+
+        A device elsewhere is told whether first calls count (`cold`): it is had alone for them.
 
         Raises:
             MeasurementError: the runtime cannot take a network or gives other outputs; or the
                 process was lost time and again.
         """
-        self._again(lambda: self._load(networks))
+        self._again(lambda: self._load(networks, cold=cold))
 
-    def _load(self, networks: Mapping[str, Prepared]) -> None:
+    def _load(self, networks: Mapping[str, Prepared], *, cold: bool = False) -> None:
         runtime, target = runtime_of(self.target.runtime), self.target
         if self._worker is None:
             self._worker = start(
@@ -124,10 +127,11 @@ class Seat:
         for name, prepared in {**self._always, **networks}.items():
             if name in self.call_ns:
                 continue
-            reply = self._worker.ask(
+            reply = self._ask(
                 {
                     "do": "load",
                     "name": name,
+                    "cold": cold,
                     "runtime": runtime.name,
                     "shape": prepared.shape,
                     "seed": prepared.seed,
@@ -163,13 +167,12 @@ class Seat:
         repeats: Mapping[str, int],
     ) -> tuple[list[Sample], list[dict[str, Any]]]:
         self._load(networks)
-        assert self._worker is not None
         names = [name for turn in schedule for name in turn]
         untimed = {name: untimed_for(self.call_ns[name]) for name in repeats}
         counts = {name: repeats[name] + untimed[name] for name in repeats}
         work = {name: ns * counts[name] for name, ns in self.call_ns.items() if name in counts}
         expected = 4e-9 * (sum(work[name] for name in names) + len(names) * work[REFERENCE])
-        reply = self._worker.ask(
+        reply = self._ask(
             {
                 "do": "time",
                 "schedule": schedule,
@@ -183,27 +186,35 @@ class Seat:
         try:
             samples = read_samples(reply["samples"], cpu_clock=cpu_clock)
         except (KeyError, ValueError) as error:
-            self._worker.close()
             raise WorkerLostError(f"measuring process: must give times; got {error}") from error
         for sample in samples:
             self._references += (sample.before, sample.after)
         return samples, reply.get("states", [])
 
+    def _ask(self, request: dict[str, Any], **more: Any) -> dict[str, Any]:
+        assert self._worker is not None  # a process was started
+        reply = self._worker.ask(request, **more)
+        self.away += reply.pop("waited", 0.0)
+        return reply
+
     def _again(self, action: Callable[[], T]) -> T:
         """The action; again in a new process if its process is lost, within reason."""
         local = self.target.reach.kind == "local"
-        tries, since = 0, None
+        tries, since, gone = 0, 0.0, 0.0
         while True:
             try:
                 return action()
             except WorkerLostError as error:
                 self.close()
-                tries, since = tries + 1, since or time.time()
+                if not tries:
+                    since, gone = time.time(), time.monotonic()
+                tries += 1
                 if tries < (LOCAL_TRIES if local else REMOTE_TRIES):
                     continue
                 if local or self._answers():
                     raise  # the device is there: it is the network that ends the process
                 self._wait(since, tries, error)
+                self.away += time.monotonic() - gone
                 tries = 0
 
     def _answers(self) -> bool:

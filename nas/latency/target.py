@@ -107,8 +107,15 @@ class Target:
         return {name: getattr(self, name) for name in names}
 
 
-def target_of(settings: TargetSettings) -> Target:
+def machine_in(key: str) -> str:
+    """The machine in a target's key; empty where that is no target's."""
+    return key.partition("/")[2].partition("/")[0]
+
+
+def target_of(settings: TargetSettings, *, machine: str = "") -> Target:
     """The target these settings mean: on this machine, or on a device that is asked what it is.
+
+    Of several workers of a cluster it is one of this kind of `machine`, where that is given.
 
     Raises:
         TargetError: its runtime is absent or cannot do that, its device is absent or does not
@@ -132,6 +139,7 @@ def target_of(settings: TargetSettings) -> Target:
         tuple(settings.command),
         settings.timeout,
         settings.scheduler or "" if settings.where == "dask" else "",
+        machine if settings.where == "dask" else "",
     )
     if reach.kind == "local":
         require(runtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,17 +16,24 @@ import psutil
 import pytest
 from architectures import network
 from dask_cluster import Worker, scheduled, wait
+from leases import waits_for_the_device
 
 from nas.cluster import Cluster
+from nas.composition import compose_parts
 from nas.errors import SettingsError, TargetError
 from nas.evaluation import table
+from nas.identity import facts_of
+from nas.latency import lease
 from nas.latency.instrument import Instrument
 from nas.latency.runtimes import prepare
 from nas.latency.seat import Patience, Seat
 from nas.latency.subject import subject
-from nas.latency.target import Target, target_of
+from nas.latency.target import Target, cores, target_of
+from nas.session import _resumed
 from nas.settings import TargetSettings
 from nas.settings.compose import compose
+from nas.settings.stored import write
+from nas.study.storage import StudyStorage
 
 
 def test_the_scheduler_that_trains_is_the_one_that_measures_unless_another_is_named() -> None:
@@ -132,6 +140,26 @@ def test_one_measures_there_at_a_time(
         answered.join(60)
         assert not answered.is_alive()
         taken.result()
+    assert seat.away >= 2  # it was not measuring then
+    seat.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_network_is_loaded_there_beside_a_training_but_where_its_first_call_counts(
+    cluster: tuple[str, Worker], measures: subprocess.Popen[bytes], cold: bool
+) -> None:
+    seat = seat_on(target_of(asked(cluster[0])))
+    loading = threading.Thread(target=seat.load, args=({},), kwargs={"cold": cold})
+    with lease.shared("cpu"):  # a batch of a training on the worker's machine
+        loading.start()
+        if cold:
+            wait(waits_for_the_device)
+        else:
+            loading.join(60)
+        assert set(seat.first_ns) == (set() if cold else {"reference"})
+    loading.join(60)
+    assert set(seat.first_ns) == {"reference"}
     seat.close()
 
 
@@ -144,6 +172,63 @@ def test_a_worker_that_measures_trains_nothing_while_another_is_there(
         for _ in range(4):
             found.run(table.wait, {"seconds": 0.1})
         assert not children(measures.pid)  # where it ran a process waits for the next
+
+
+def both_there(address: str, number: int) -> None:
+    with closing(Cluster(address)) as found:
+        wait(lambda: len(found.client.scheduler_info()["workers"]) == number)
+
+
+@pytest.mark.slow
+def test_with_gpus_too_a_worker_that_measures_trains_nothing_while_another_is_there(
+    tmp_path: Path,
+) -> None:
+    with scheduled(tmp_path) as (address, worker):
+        measures = worker("--resources", "GPU=1 latency=1")
+        trains = worker("--resources", "GPU=1")
+        both_there(address, 2)
+        with closing(Cluster(address, gpus=("of a worker",))) as found:
+            assert found.number == 1
+            for _ in range(4):
+                found.run(table.wait, {"seconds": 0.1})
+            assert not children(measures.pid)
+            trains.kill()
+            both_there(address, 1)
+            found.run(table.wait, {"seconds": 0.1})  # nobody else is left
+            assert children(measures.pid)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cores() < 2, reason="a machine of one core has no other kind in it")
+def test_a_study_that_goes_on_is_measured_by_a_worker_on_its_kind_of_machine(
+    tmp_path: Path,
+) -> None:
+    with scheduled(tmp_path) as (address, worker):
+        worker("--resources", "latency=1")
+        whole = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(whole)})  # inherited: a machine of one core
+        try:
+            worker("--resources", "latency=1")
+        finally:
+            os.sched_setaffinity(0, whole)
+        both_there(address, 2)
+        large = target_of(TargetSettings()).machine
+        small = large.rpartition("-")[0] + "-1c"
+        words = ["target.where=dask", f"target.scheduler={address}"]
+        parts = compose_parts(compose(words), resolved={}, target=f"dask/{large}")
+        assert parts.target.split("/")[1] == large
+        storage = StudyStorage.create(
+            tmp_path / "runs" / "one",
+            parts.objective.directions,
+            facts_of(parts),
+            fill=lambda folder: write(parts.settings, folder / "settings.yaml"),
+        )
+        with closing(storage):
+            # Of several the one that measured last goes on, but for this study.
+            assert target_of(asked(address), machine=small).machine == small
+            assert target_of(asked(address)).machine == small
+            resumed = _resumed(storage, [], folder=str(tmp_path / "runs"))
+        assert resumed.target == parts.target
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """How long a measurement goes on, and what it has the device alone for."""
 
-import fcntl
 import random
 import tempfile
 import threading
@@ -8,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from leases import waits_for_the_device
 
 from nas.architecture import Architecture
 from nas.latency import lease
@@ -82,16 +82,6 @@ def eventually(happened):
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def waits_for_the_device():
-    """Whether somebody waits to have it alone: the gate is held so long."""
-    with (lease.folder() / "cpu.gate").open("r+") as gate:
-        try:
-            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 @pytest.mark.parametrize("cold", [False, True])

@@ -1,9 +1,12 @@
 """The device itself, over a real sshd on this machine."""
 
 import math
+import random
 import subprocess
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from architectures import network
@@ -11,8 +14,10 @@ from sshd import started
 
 from nas.errors import SettingsError, TargetError
 from nas.latency.instrument import Instrument
+from nas.latency.levels import SCREEN
+from nas.latency.measuring import measure
 from nas.latency.runtimes import prepare
-from nas.latency.seat import Patience, Seat
+from nas.latency.seat import DUPLICATE, REFERENCE, Patience, Seat
 from nas.latency.subject import subject
 from nas.latency.target import target_of
 from nas.settings import TargetSettings
@@ -42,20 +47,27 @@ def test_a_device_over_ssh_gives_the_numbers_of_the_machine_it_is(device):
     assert found[0].ratio > 1.5
 
 
-def test_a_device_that_goes_away_is_waited_for(device):
+def test_a_device_that_goes_away_is_waited_for_and_the_seconds_of_that_are_no_measuring(device):
     told = []
     target = target_of(device.settings())
     prepared = prepare(subject(network(1)), target)
-    seat = Seat(target, {"reference": prepared}, patience=Patience(told.append, first_pause=0.2))
-    repeats = {"reference": 1}
-    assert len(seat.time({}, [["reference"]], repeats)[0]) == 1
+    always = {REFERENCE: prepared, DUPLICATE: prepared}
+    seat = Seat(target, always, patience=Patience(told.append, first_pause=0.2))
+    level = replace(SCREEN, most_rounds=8)
+    run = partial(measure, [seat], {}, level=level, statistic="median", rng=random.Random(0))
+    assert run().samples[0]
+    assert seat.away == 0
     device.down()
     back = threading.Timer(2.0, device.up)
     back.start()
     began = time.time()
-    assert len(seat.time({}, [["reference"]], repeats)[0]) == 1  # by itself
+    found = run()  # by itself
+    took = time.time() - began
     seat.close()
     back.join()
+    assert found.samples[0]
+    assert 1 < seat.away < took
+    assert found.seconds <= took - seat.away
     assert told[0].tries == 3
     assert began - 1 < told[0].since < time.time()
     pauses = [one.pause for one in told]
