@@ -1,7 +1,7 @@
 """Who may disturb whom: training batches share a device, a measurement has it alone.
 
-`cuda` is the first GPU that this process sees, by the name that the whole machine has for it: two
-processes on two GPUs do not disturb each other.
+`cuda` is the first GPU that this process sees, by the name that the whole machine has for it, its
+UUID: two processes on two GPUs do not disturb each other, two on one do, whatever each calls it.
 
 Two kernel file locks per device, a gate that everyone passes and then the room. A measurement
 holds the gate while it waits for the room, so that training batches that come later queue behind
@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from nas.errors import MeasurementError
@@ -50,8 +51,21 @@ def _machine_wide(device: str) -> str:
     """The same name in every process: each has its own idea of which GPU is its first."""
     if device == "cuda":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        return f"cuda:{visible.split(',')[0].strip() or 0}"
+        return f"cuda:{_uuid(visible) or visible.split(',')[0].strip() or 0}"
     return device
+
+
+@lru_cache(maxsize=8)
+def _uuid(visible: str) -> str:
+    """The first GPU's, where torch sees one; `visible` is what this process may see.
+
+    A number is no name: CUDA and the system count GPUs in orders of their own.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return ""
+    return str(getattr(torch.cuda.get_device_properties(0), "uuid", ""))
 
 
 def _open(device: str, name: str) -> int:

@@ -7,8 +7,10 @@ import sys
 import tempfile
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from nas.errors import MeasurementError
 from nas.latency import lease
@@ -102,6 +104,20 @@ def test_every_gpu_of_the_machine_has_a_lease_of_its_own(monkeypatch):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
         assert entered("exclusive", 10, "cuda:0")[0]
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+        got, thread = entered("exclusive", 0.3, "cuda")
+        assert not got
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_gpu_is_one_whatever_a_process_calls_it(monkeypatch, request):
+    request.addfinalizer(lease._uuid.cache_clear)
+    found = SimpleNamespace(uuid="8f3c-77")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: found)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    with lease.shared("cuda"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f3c-77,0")
         got, thread = entered("exclusive", 0.3, "cuda")
         assert not got
     thread.join(10)
