@@ -131,7 +131,8 @@ class StudyLoop:
 
     def meanwhile(self) -> None:
         """Keep what trainings have brought, while something else is waited for or at the end."""
-        for trial, outcome in self._training.take_unwritten():
+        while found := self._training.take_unwritten():
+            trial, outcome = found
             if self._workers > 1:
                 self._finish(trial, outcome)
             else:

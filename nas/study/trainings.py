@@ -83,23 +83,24 @@ class Trainings:
         for listener in self._listeners:
             listener.epoch(said.number, said.result, said.of)
 
-    def take_unwritten(self) -> list[tuple[TrialRecord, Outcome]]:
-        """All that have been evaluated and are not written down; never raises or waits.
+    def take_unwritten(self) -> tuple[TrialRecord, Outcome] | None:
+        """The next one that has been evaluated and is not written down; never raises or waits.
 
+        One at a time: whatever keeps it from being written, the others are there still.
         What failed is left: where a signal ends the study, that may be all that is wrong with it.
         """
-        events: list[_Epoch | Future[Outcome]] = []
+        found, left = None, list[Future[Outcome]]()
         with suppress(Empty):
-            while True:
-                events.append(self._events.get_nowait())
-        found = []
-        for event in events:
-            if isinstance(event, _Epoch):
-                self._tell(event)
-            elif self._under_way[event].outcome is None and _evaluated(event):
-                found.append((self._under_way.pop(event), event.result()))
-            else:
-                self._events.put(event)
+            while found is None:
+                event = self._events.get_nowait()
+                if isinstance(event, _Epoch):
+                    self._tell(event)
+                elif self._under_way[event].outcome is None and _evaluated(event):
+                    found = self._under_way.pop(event), event.result()
+                else:
+                    left.append(event)
+        for event in left:
+            self._events.put(event)
         return found
 
 

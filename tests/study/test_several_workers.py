@@ -16,7 +16,7 @@ import pytest
 from tiny import CONSTRAINED, PARETO, examiner, formula, run
 
 from nas.architecture import Architecture
-from nas.errors import DataError, MeasurementError
+from nas.errors import DataError, MeasurementError, StudyError
 from nas.events import Counts, Listener, Stage
 from nas.execution import CrashError, StoppedError
 from nas.objective import Objective
@@ -217,6 +217,39 @@ def test_what_ends_while_the_device_is_waited_for_is_told_at_once(tmp_path: Path
                   made=loops.append, workers=2, ahead=1)  # fmt: skip
     assert stopped.counts.evaluated == 6
     assert waits >= 3
+
+
+def test_what_keeps_one_result_from_being_written_costs_no_other(tmp_path: Path) -> None:
+    loops: list[StudyLoop] = []
+    away = threading.Event()
+    measured = 0
+
+    class Full(Listener):
+        def trial_finished(self, trial: TrialRecord, counts: Counts) -> None:
+            if counts.evaluated == 1:
+                raise StudyError("the disk is full")
+
+    def measure(architecture: Architecture, genes: object) -> None:
+        nonlocal measured
+        measured += 1
+        if measured == 3:  # two trainings end while the device is waited for
+            away.set()
+            deadline = time.monotonic() + 60
+            while loops[0]._training._events.qsize() < 2:
+                assert time.monotonic() < deadline, "they do not end"
+                time.sleep(0.01)
+            loops[0].meanwhile()
+
+    def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        assert away.wait(60)
+        return Evaluation(formula(architecture), 0.0, 0.0, 0)
+
+    with pytest.raises(StudyError, match="the disk is full"):
+        run(tmp_path / "s", proposals=9, trials=6, sampler="qmc", objective=ROOMY,
+            examiner=replace(examiner(ROOMY), evaluate=evaluate, measure=measure),
+            made=loops.append, listeners=[Full()], workers=2, ahead=1)  # fmt: skip
+    kinds = [kind for _, _, kind in words(tmp_path / "s")]
+    assert kinds.count("evaluated") == 2
 
 
 def test_one_worker_proposes_the_same_where_its_device_was_away(tmp_path: Path) -> None:
