@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,21 @@ from nas.settings import Settings
 from nas.settings.stored import write
 from nas.sketch import Sign
 from nas.status import status
+from nas.study.folder import DriverLock
 from nas.tables import study_table
+
+
+def test_a_study_is_live_while_a_process_drives_it(tmp_path: Path) -> None:
+    run(tmp_path / "one", proposals=6)
+    write(Settings(), tmp_path / "one" / "settings.yaml")
+    lock = DriverLock(tmp_path / "one")
+    lock.acquire()
+    (found,) = status(tmp_path, "one")
+    assert found.state == "live"
+    assert f"pid {os.getpid()}" in found.driver
+    lock.release()
+    (found,) = status(tmp_path, "one")
+    assert (found.state, found.driver) == ("stopped", "")
 
 
 def test_the_status_of_a_study_names_its_bottleneck(tmp_path: Path) -> None:
