@@ -38,6 +38,7 @@ from typing import Any
 import psutil
 from first_search import machine
 from optuna.trial import TrialState, create_trial
+from overhead_page import page
 
 from nas.events import Counts, Listener
 from nas.outcome import TrialRecord
@@ -50,6 +51,8 @@ STUDIES = {
     "tpe, two objectives": ("sampler=tpe", *FRONT),
     "nsga2, one objective": ("sampler=nsga2", "objective=constrained"),
     "nsga2, two objectives": ("sampler=nsga2", *FRONT),
+    "hamming_gp, one objective": ("sampler=hamming_gp", "objective=constrained"),
+    "hamming_gp, two objectives": ("sampler=hamming_gp", *FRONT),
 }
 MARKS = (10, 100, 1000, 5000)
 DRAWS = 5
@@ -223,82 +226,14 @@ def circumstances() -> dict[str, Any]:
 
 
 def written() -> list[dict[str, Any]]:
-    """What was found so far, the latest of each kind."""
+    """What was found so far, the latest of each kind, the newest last."""
     lines = ROWS.read_text().splitlines() if ROWS.exists() else []
-    rows = [json.loads(line) for line in lines]
-    keys = ("section", "of", "mark", "workers")
-    return list({tuple(one.get(key) for key in keys): one for one in rows}.values())
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table of Markdown."""
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
-
-
-def page(rows: Sequence[dict[str, Any]]) -> str:
-    """All that was found as a page."""
-    at = {(one["section"], one["of"], one.get("mark")): one for one in rows}
-
-    def trial(name: str, mark: int) -> str:
-        one = at.get(("growth", name, mark))
-        if one is None:
-            return "-"
-        begun = f" (process from {one['process_from']})" if one["process_from"] else ""
-        return f"{one['cpu_ms']:.0f} ({one['wall_ms']:.0f}), {one['mib']} MiB{begun}, {one['load']}"
-
-    def drawn(name: str) -> list[str]:
-        found = [at.get(("draws", name, mark), {}).get("cpu_ms") for mark in MARKS[1:]]
-        ratio = f"{found[-1] / found[0]:.1f}" if found[0] and found[-1] else "-"
-        return [name, *("-" if one is None else f"{one:.1f}" for one in found), ratio]
-
-    slept = [one for one in rows if one["section"] == "sleepers"]
-    last = rows[-1]
-    return "\n".join(
-        [
-            "# Overhead of a trial",
-            "",
-            "Written by `python benchmarks/overhead.py`; n = 1 study each, MLflow on. Machine: "
-            f"{last['machine']}; {last['versions']}; shared with other work (load).",
-            "",
-            "## A trial, as a study grows",
-            "",
-            f"CPU milliseconds a trial, mean of the {WINDOW} behind each mark (10: of 10); in "
-            "brackets wall milliseconds;",
-            "then the memory of the process, which at a higher mark may be that of a resume; then "
-            "the load at the start.",
-            "",
-            *table(
-                ["study", *(f"at {mark}" for mark in MARKS)],
-                ([name, *(trial(name, mark) for mark in MARKS)] for name in STUDIES),
-            ),
-            "## A proposal drawn on so many trials",
-            "",
-            f"CPU milliseconds, mean of {DRAWS}, random trials of NAS-Bench-Macro's space.",
-            "",
-            *table(["sampler", *map(str, MARKS[1:]), "5000 / 100"], map(drawn, STUDIES)),
-            "## Evaluations that sleep",
-            "",
-            f"Four processes: 1 s for each evaluation; threads: {SLEEP:g} s, proposals at random. "
-            "Busy: the share of their time",
-            "that workers work, from when all have begun to the last beginning.",
-            "",
-            *table(
-                ["workers", "evaluations", "busy", "evaluations/s", "CPU ms an evaluation", "load"],
-                (
-                    [
-                        f"{one['workers']} {one['of']}",
-                        str(one["evaluations"]),
-                        f"{100 * one['share']:.1f} %",
-                        str(one.get("rate", "-")),
-                        str(one.get("cpu_ms", "-")),
-                        str(one["load"]),
-                    ]
-                    for one in slept
-                ),
-            ),
-        ]
-    )
+    found: dict[tuple[object, ...], dict[str, Any]] = {}
+    for row in map(json.loads, lines):
+        key = tuple(row.get(name) for name in ("section", "of", "mark", "workers"))
+        found.pop(key, None)
+        found[key] = row
+    return list(found.values())
 
 
 def main() -> None:
@@ -318,7 +253,8 @@ def main() -> None:
         for one in found:
             file.write(json.dumps({"section": chosen.section, **one, **around}) + "\n")
     said = PAGE.read_text().partition(LINE)[2] if PAGE.exists() else ""
-    PAGE.write_text(page(written()) + LINE + said)
+    text = page(written(), studies=STUDIES, marks=MARKS, window=WINDOW, draws=DRAWS)
+    PAGE.write_text(text + LINE + said)
 
 
 if __name__ == "__main__":

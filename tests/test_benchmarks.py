@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -249,7 +250,7 @@ def test_a_program_is_ended_at_its_budget_of_cpu_seconds_and_its_children_count(
 
 
 def test_the_page_of_overhead_tells_the_latest_of_each_study_under_one_heading() -> None:
-    from overhead import page
+    from overhead_page import page
 
     around = {"load": 1.0, "machine": "m", "versions": "v"}
     growth = {"section": "growth", "of": "tpe, one objective", "wall_ms": 9.0, "mib": 200, **around}
@@ -258,7 +259,8 @@ def test_the_page_of_overhead_tells_the_latest_of_each_study_under_one_heading()
         {**growth, "mark": 1000, "cpu_ms": 90.0, "process_from": 500},
         {"section": "draws", "of": "tpe, one objective", "mark": 100, "cpu_ms": 5.0, **around},
     ]
-    lines = page(rows).splitlines()
+    found = page(rows, studies=[growth["of"]], marks=(10, 100, 1000, 5000), window=50, draws=5)
+    lines = found.splitlines()
     heads = [line for line in lines if line.startswith("#")]
     assert len(heads) == len(set(heads)) == 4
     first, second = (line for line in lines if line.startswith("| tpe, one objective"))
@@ -266,3 +268,18 @@ def test_the_page_of_overhead_tells_the_latest_of_each_study_under_one_heading()
         "-", "70 (9), 200 MiB, 1.0", "90 (9), 200 MiB (process from 500), 1.0"
     ]  # fmt: skip
     assert second == "| tpe, one objective | 5.0 | - | - | - |"
+
+
+def test_the_newest_row_of_overhead_stands_and_tells_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import overhead
+
+    old = {"section": "draws", "of": "a", "mark": 100, "machine": "old"}
+    rows = [old, {**old, "mark": 1000}, {**old, "machine": "new"}]
+    monkeypatch.setattr(overhead, "ROWS", tmp_path / "rows.jsonl")
+    overhead.ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [(row["mark"], row["machine"]) for row in overhead.written()] == [
+        (1000, "old"),
+        (100, "new"),
+    ]
