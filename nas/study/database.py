@@ -12,6 +12,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._rdb.models import TrialUserAttributeModel
 from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 
 from nas.errors import StudyError
@@ -37,6 +38,15 @@ def begin(
             study.set_user_attr(key, value)
         backend.remove_session()
         backend.engine.dispose()
+
+
+def write_new(storage: BaseStorage, study_id: int, trial: FrozenTrial) -> int:
+    """Write a new trial; returns its id.
+
+    Not by way of Optuna's cache, which would keep every trial in memory as it was proposed.
+    """
+    backend = getattr(storage, "_backend", storage)
+    return int(backend.create_new_trial(study_id, trial))
 
 
 def write_together(storage: BaseStorage, trial_id: int, values: Mapping[str, Any]) -> None:

@@ -67,6 +67,11 @@ def write_files(client: MlflowClient, run: str, files: Mapping[str, str]) -> Non
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         client.log_artifacts(run, folder)
+    # MLflow keeps the way to a run's files for the next ones, with a queue and a pool of threads:
+    # some kilobytes for each of a thousand runs, none of which gets any more.
+    from mlflow.tracking._tracking_service import utils
+
+    getattr(utils, "_artifact_repos_cache", {}).pop(run, None)
 
 
 def write_dataset(client: MlflowClient, run: str, dataset: tuple[str, str]) -> None:

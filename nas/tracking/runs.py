@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,30 +16,14 @@ from nas.errors import TrackingError
 from nas.events import StudyInfo
 from nas.tracking import store, view
 from nas.tracking.calls import batches, experiment_of, run_pages, write_dataset, write_files
+from nas.tracking.known import DONE, WINNER, KnownRun, known_run
 from nas.tracking.rows import Row
 from nas.tracking.state import Point, Winners
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 PARENT = "mlflow.parentRunId"
-WINNER = "nas.winner"
-DONE = ("FINISHED", "FAILED")
-
-
-@dataclass
-class _Known:
-    """What a run holds, as far as it was read or written; `steps` is None while unread."""
-
-    id: str
-    name: str
-    status: str
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    steps: set[tuple[str, int]] | None = None
-    files: bool = False
 
 
 class StudyRuns:
@@ -52,7 +35,7 @@ class StudyRuns:
         self._folder = runs
         self._client: MlflowClient | None = None
         self._experiment = ""
-        self._known: dict[int | None, _Known] = {}
+        self._known: dict[int | None, KnownRun] = {}
         self._viewed = False
         self._reported = ""
 
@@ -158,6 +141,8 @@ class StudyRuns:
                 )
             tags[PARENT] = self.parent
         known = self._known.get(row.trial)
+        if known is not None and not known.whole:
+            known = self._known[row.trial] = known_run(client.get_run(known.id))
         wrote = known is None
         if known is None:
             if not row.create:
@@ -181,19 +166,21 @@ class StudyRuns:
             _set_status(client, known.id, row)
             known.status = row.status
             wrote = True
+        if row.trial is not None and row.status in DONE:
+            self._known[row.trial] = known.released()
         return wrote
 
-    def _created(self, client: MlflowClient, row: Row, tags: dict[str, str]) -> _Known:
+    def _created(self, client: MlflowClient, row: Row, tags: dict[str, str]) -> KnownRun:
         run = client.create_run(
             self._experiment,
             start_time=_milliseconds(row.started),
             tags=tags,
             run_name=row.name,
         )
-        return _Known(run.info.run_id, row.name, "RUNNING", tags=tags, steps=set())
+        return KnownRun(run.info.run_id, row.name, "RUNNING", tags=tags, steps=set())
 
     def _write_values(
-        self, client: MlflowClient, known: _Known, row: Row, tags: dict[str, str]
+        self, client: MlflowClient, known: KnownRun, row: Row, tags: dict[str, str]
     ) -> bool:
         from mlflow.entities import Metric, Param, RunTag
 
@@ -215,7 +202,7 @@ class StudyRuns:
             known.steps |= {(point.key, point.step) for point in points}
         return bool(metrics or params or changed)
 
-    def _missing_points(self, client: MlflowClient, known: _Known, row: Row) -> Sequence[Point]:
+    def _missing_points(self, client: MlflowClient, known: KnownRun, row: Row) -> Sequence[Point]:
         if not row.points or (known.steps is None and known.status in DONE):
             return ()
         if known.steps is None:
@@ -228,7 +215,7 @@ class StudyRuns:
             }
         return [p for p in row.points if (p.key, p.step) not in known.steps]
 
-    def _read(self, client: MlflowClient) -> dict[int | None, _Known]:
+    def _read(self, client: MlflowClient) -> dict[int | None, KnownRun]:
         """The runs this study already has; one that is there twice is removed but for one."""
         study = self._study
         query = f"tags.`nas.study` = '{study.name}'"
@@ -238,10 +225,10 @@ class StudyRuns:
             return {}  # without an identity, a namesake of a new study is another study
         runs = list(run_pages(client, self._experiment, query))
         parents = [run for run in runs if "nas.trial" not in run.data.tags]
-        known: dict[int | None, _Known] = {}
+        known: dict[int | None, KnownRun] = {}
         if parents:
             parent = max(parents, key=lambda run: run.info.start_time)
-            known[None] = _known(parent)
+            known[None] = known_run(parent)
             if not study.identity:
                 runs = [r for r in runs if r.data.tags.get(PARENT) == parent.info.run_id]
         for run in sorted(runs, key=lambda run: run.info.status not in DONE):
@@ -251,7 +238,7 @@ class StudyRuns:
             if int(number) in known:
                 client.delete_run(run.info.run_id)
             else:
-                known[int(number)] = _known(run)
+                known[int(number)] = known_run(run)
         return known
 
     def settle(self, numbers: Callable[[int], bool]) -> int:
@@ -273,18 +260,6 @@ def _is_view_tried() -> bool:
     from mlflow import __version__
 
     return view.is_tried(__version__)
-
-
-def _known(run: Run) -> _Known:
-    return _Known(
-        id=run.info.run_id,
-        name=run.info.run_name,
-        status=run.info.status,
-        params=dict(run.data.params),
-        metrics=dict(run.data.metrics),
-        tags=dict(run.data.tags),
-        files=run.info.status in DONE and "nas.trial" in run.data.tags,
-    )
 
 
 def _set_status(client: MlflowClient, run: str, row: Row) -> None:

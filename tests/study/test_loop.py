@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import TrialState
 from tiny import CONSTRAINED, PARETO, Tiny, examiner, formula, run, size
 
@@ -13,6 +14,8 @@ from nas.errors import MeasurementError, TrainingError
 from nas.execution import CrashError
 from nas.objective import Objective
 from nas.outcome import Evaluation, Outcome
+from nas.settings import SamplerSettings
+from nas.study.proposals import Proposer, distributions
 from nas.study.storage import StudyStorage
 
 
@@ -63,6 +66,19 @@ def test_the_gaussian_process_goes_on_as_if_uninterrupted(
     for proposals in (6, 9, 12):
         run(tmp_path / "parts", proposals=proposals, sampler="gp", objective=objective)
     assert records(tmp_path / "parts") == records(tmp_path / "whole")
+
+
+def test_what_was_proposed_is_not_kept_in_memory_by_optuna(tmp_path: Path) -> None:
+    space = Tiny()
+    with closing(StudyStorage.create(tmp_path / "s", ["maximize"], {})) as storage:
+        proposer = Proposer(space.genes, ["maximize"], sampler=SamplerSettings(), seed=0)
+        proposal = proposer.draw()
+        network = space.decode(proposal.genes)
+        trial = storage.propose(proposal, network, distributions(space.genes))
+        cache = storage._study._storage
+        assert isinstance(cache, _CachedStorage)
+        assert not any(one.trials for one in cache._studies.values())
+        assert [one.number for one in storage.trials] == [trial.number]
 
 
 def test_a_network_proposed_twice_is_evaluated_once(tmp_path: Path) -> None:

@@ -463,12 +463,26 @@ def test_what_was_certified_is_shown_with_the_winners_and_with_who_did_not_pass(
     assert metrics["certified/cold_ms"] == pytest.approx(0.8)
     assert metrics["certified/sustained_ms"] == pytest.approx(0.22)
     assert metrics["latency_ms"] == trials[4].outcome.latency.ms  # that of the search stays
+    assert len(steps(runs, found[4], "latency_ms")) == 1  # and is not written again
+    assert steps(runs, found[4], "epoch/accuracy") == [0, 1, 2]
     parent = parent_run(runs)
     assert parent.data.metrics["best/certified/latency_ms"] == 0.2
     assert parent.data.metrics["reference/certified/p95_ms"] == pytest.approx(0.6)
     note = parent.data.tags["mlflow.note.content"]
     assert "0.200 ms (0.194 to 0.206)&nbsp;" in note
     assert "(limit unresolved)" in note
+
+
+def test_of_a_run_that_is_done_no_more_is_kept_in_memory_than_finds_it_again(runs):
+    from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
+
+    trials = records(6)
+    listener = mirrored(runs, trials)
+    known = [listener._runs._known[trial.number] for trial in trials]
+    assert [(one.params, one.metrics, one.tags, one.steps) for one in known] == [
+        ({}, {}, {}, None)
+    ] * len(trials)
+    assert not {one.id for one in known} & set(_artifact_repos_cache)
 
 
 def test_the_report_is_kept_with_the_study_and_its_description_leads_there(runs, tmp_path):
