@@ -18,6 +18,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from threadpoolctl import ThreadpoolController
 
 from nas import samplers
 from nas.objective import Direction
@@ -84,6 +85,7 @@ class Proposer:
         self._start = list(start)
         self._count = 0
         self._intersection = IntersectionSearchSpace()
+        self._libraries: ThreadpoolController | None = None
         with quiet():
             self._copy = optuna.create_study(directions=list(directions))
         for trial in past:
@@ -130,9 +132,20 @@ class Proposer:
         return {trial.number for trial in trials}
 
     def draw(self) -> Proposal:
-        """The genes of the next trial; it is open until `tell`."""
+        """The genes of the next trial; it is open until `tell`.
+
+        By one thread: a sampler's matrices are small, and where others compute on the same cores
+        threads of linear algebra that wait for each other take many times as long. Nor does a
+        proposal depend on the number of cores then.
+        """
         number, self._count = self._count, self._count + 1
         self._copy.sampler = self._sampler(self._seed, number)
+        if self._libraries is None:  # looked for once a sampler has loaded its own
+            self._libraries = ThreadpoolController()
+        with self._libraries.limit(limits=1, user_api="blas"):
+            return self._drawn(number)
+
+    def _drawn(self, number: int) -> Proposal:
         chosen = self._settle_parents()
         if number < len(self._start):
             # Enqueued rather than added: a sampler with generations counts it into its first.
