@@ -355,9 +355,10 @@ def busy(path: Path, *, trials: int) -> float:
     """The share of its time that a worker works, from the first begun to the last."""
     from nas.evaluation.table import wait
 
-    number, workers, spans = 4, Workers(4), []
+    number, workers, spans, trained = 4, Workers(4), [], set()
 
     def evaluate(architecture: Architecture, genes: object, report: object) -> Evaluation:
+        trained.add(architecture.fingerprint)
         began = time.monotonic()
         workers.run(wait, {"seconds": 1.0})
         spans.append((began, time.monotonic()))
@@ -371,7 +372,7 @@ def busy(path: Path, *, trials: int) -> float:
             examiner=replace(examiner(ROOMY), evaluate=evaluate), objective=ROOMY)  # fmt: skip
     finally:
         workers.close()
-    assert len(spans) >= trials
+    assert len(spans) == len(trained) == trials  # none twice
     return share(spans, number)
 
 
