@@ -90,9 +90,12 @@ def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> N
 
     def invocation(ms: float, half: float = 0.01) -> dict[str, Any]:
         ends = {"ratio_low": 1 / (1 + half), "ratio_high": 1 + half}
-        return {"decide": {"a": {"ms": ms, "ratio": 1.0, "gated": True, **ends}}}
+        measured = {"a": {"ms": ms, "ratio": 1.0, "gated": True, **ends}}
+        return {"decide": measured, "seen": {"machine": "this"}}
 
+    other = {"idle": invocation(9.0)["decide"], "beside": {}, "seen": {"machine": "another"}}
     raw = {"as-found": [invocation(5.0), invocation(5.5, half=0.2), invocation(5.0)]}
+    raw["training"] = [other]
     # The two of 5.0 ms alone say that milliseconds never move: both miss the one of 5.5, whose own
     # interval is wide. With it, each of them knows better: four of six pairs are covered.
     assert replayed(raw, of="decide", key="ms")["covered"] == pytest.approx(4 / 6)

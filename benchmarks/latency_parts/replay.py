@@ -20,9 +20,19 @@ PROCESSES = {"screen": SCREEN.processes, "decide": DECIDE.processes}
 
 
 def known(raw: dict[str, Runs]) -> list[dict[str, Any]]:
-    """Every invocation under no load of our making but training: its measured networks."""
-    trained = [run[which] for run in raw.get("training", []) for which in ("idle", "beside")]
-    return [run["decide"] for run in raw.get("as-found", [])] + trained
+    """Every invocation under no load of our making but training: its measured networks.
+
+    Those of the machine on which the section as-found was measured last.
+    """
+    found, trained = raw.get("as-found", []), raw.get("training", [])
+    here = [run for run in (*found, *trained) if _machine(run) == _machine(found[-1])]
+    alone = [run["decide"] for run in here if run in found]
+    return alone + [run[which] for run in here if run in trained for which in ("idle", "beside")]
+
+
+def _machine(run: dict[str, Any]) -> str:
+    machine: str = run["seen"]["machine"]
+    return machine
 
 
 def reference_ms(invocation: dict[str, Any]) -> float:
