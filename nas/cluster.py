@@ -119,7 +119,10 @@ class Cluster:
         workers = self.client.scheduler_info()["workers"]
         there = [workers[at] for at in self._trainers() or workers]
         if not self._resources:
-            return sum(int(worker["nthreads"]) for worker in there)
+            # One that measures, too, keeps a thread for that: it would wait for a whole training.
+            measuring = [bool(worker["resources"].get(LATENCY)) for worker in there]
+            threads = [int(worker["nthreads"]) for worker in there]
+            return sum(max(1, n - m) for n, m in zip(threads, measuring, strict=True))
         places = sum(int(worker["resources"].get(GPU, 0)) for worker in there)
         if not places:
             raise SettingsError(

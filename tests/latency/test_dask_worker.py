@@ -199,6 +199,14 @@ def test_with_gpus_too_a_worker_that_measures_trains_nothing_while_another_is_th
 
 
 @pytest.mark.slow
+def test_a_worker_that_trains_and_measures_keeps_a_thread_for_measuring(tmp_path: Path) -> None:
+    with scheduled(tmp_path) as (address, worker):
+        worker("--resources", "latency=1", "--nthreads", "3")
+        with closing(Cluster(address)) as found:
+            assert found.number == 2
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(cores() < 2, reason="a machine of one core has no other kind in it")
 def test_a_study_that_goes_on_is_measured_by_a_worker_on_its_kind_of_machine(
     tmp_path: Path,
