@@ -89,8 +89,8 @@ def test_a_search_from_python_returns_what_its_study_holds(
     # Another target and another limit: measured there, and nothing is trained again, not even the
     # reference network or the other seeds of finalists.
     shutil.copytree(tmp_path / "runs" / "one", tmp_path / "before")
-    eager = ("target=eager", "objective.latency_ms=60", "study.sustained_seconds=0")
-    moved = nas.search("study.source=one", *eager, "study.name=two", "study.trials=3")
+    other = ("target=openvino", "objective.latency_ms=60", "study.sustained_seconds=0")
+    moved = nas.search("study.source=one", *other, "study.name=two", "study.trials=3")
     assert moved.counts.evaluated == 3
     assert moved.problems == ()
     events = [
@@ -109,7 +109,7 @@ def test_a_search_from_python_returns_what_its_study_holds(
         if trial.outcome.evaluation:
             assert known.evaluation is not None
             assert trial.outcome.evaluation.accuracy == known.evaluation.accuracy
-        assert trial.outcome.latency is None or "eager" in trial.outcome.latency.target
+        assert trial.outcome.latency is None or "openvino" in trial.outcome.latency.target
     assert moved.reference is not None
     assert moved.reference.test_accuracy == more.reference.test_accuracy
     # What weights are linked is never written into.
