@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -23,15 +24,20 @@ NEVER = float("inf")
 class Truth:
     """The table: its front, its optimum, and the two measures of a run (a list of its rows)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *costs: str) -> None:
         rows = json.loads(TABLE.read_text())["rows"].values()
         # In the order of the rows' codes, which are numbers to the base of three.
-        self.points = [(round(1 - r["accuracy"], 6), r["multiply_adds"]) for r in rows]
-        errors, costs = zip(*self.points, strict=True)
-        self.worst = (statistics.median(errors), max(costs))
+        costs = costs or ("multiply_adds",)
+        self.points = [(round(1 - r["accuracy"], 6), *(r[c] for c in costs)) for r in rows]
+        errors, *spent = zip(*self.points, strict=True)
+        self.worst = (statistics.median(errors), *map(max, spent))
         self.whole = self._volume(self.points)
 
     def _volume(self, points: list) -> float:
+        if len(self.worst) > 2:
+            directions = ("minimize",) * len(self.worst)
+            ends = sorted(p for p in set(points) if p[0] < self.worst[0])
+            return hypervolume([ends[i] for i in front(ends, directions)], directions, self.worst)
         ends, best = [], NEVER
         for error, cost in sorted(points, key=lambda p: (p[1], p[0])):
             if error < best:
@@ -117,6 +123,21 @@ def front_table(results: dict, truth: Truth, samplers: tuple[str, ...]) -> list[
     return table(head, lines)
 
 
+def three_table(results: dict) -> list[str]:
+    if not runs_of(results, "three objectives"):
+        return []
+    lines, truth = [], Truth("multiply_adds", "parameters")
+    rows = [("", OURS), (", costs learned", OURS), ("", "nsga2")]
+    for more, sampler in rows:
+        runs = list(runs_of(results, f"three objectives{more}", sampler).values())
+        if runs:
+            cells = [spread([truth.share(r, n) for r in runs]) for n in (25, 50, 100)]
+            ms = cpu_ms(results, f"three objectives{more}", sampler)
+            lines.append(f"| {sampler}{more} | {len(runs)} | {' | '.join(cells)} | {ms} |")
+    title = "## Three objectives: error, multiply-adds and parameters"
+    return [title, "", *table("sampler | n | volume at 25 | at 50 | at 100 | ms of CPU", lines)]
+
+
 def one_table(results: dict, truth: Truth, samplers: tuple[str, ...]) -> list[str]:
     lines = []
     for limit, name in ONE.items():
@@ -178,7 +199,7 @@ def beside(results: dict, truth: Truth) -> list[str]:
     lines, ours = [], runs_of(results, "front")
     learned = runs_of(results, "front, cost learned")
     seeds = [seed for seed in ours if seed in learned]
-    for number in (50, 100, 200) if seeds else ():
+    for number in (50, 100) if seeds else ():
         lost = statistics.mean(
             truth.share(ours[s], number) - truth.share(learned[s], number) for s in seeds
         )
@@ -186,12 +207,16 @@ def beside(results: dict, truth: Truth) -> list[str]:
         lines.append(verdict(name, lost, 0.01, least=False))
     four = runs_of(results, "four workers")
     seeds = [seed for seed in ours if seed in four]
-    if seeds:
+    if len(seeds) > 1:
         # Whoever is not there by the end counts as if there then.
-        one, more = (
-            statistics.mean(min(truth.near(runs[s]), 120) for s in seeds) for runs in (ours, four)
+        pair = [[min(truth.near(runs[s]), 120) for s in seeds] for runs in (ours, four)]
+        one, more = map(statistics.mean, pair)
+        relative = math.hypot(*(statistics.stdev(n) / statistics.mean(n) for n in pair))
+        error = more / one * relative / math.sqrt(len(seeds))
+        name = (
+            f"mean evaluations to 95 %, four workers over one ({len(seeds)} seeds, "
+            f"standard error {error:.2f})"
         )
-        name = f"mean evaluations to 95 %, four workers over one ({len(seeds)} seeds)"
         lines.append(verdict(name, more / one, 1.1, least=False, digits=2))
     return lines
 
@@ -234,6 +259,7 @@ def text(results: dict, samplers: tuple[str, ...]) -> str:
         "## Two objectives: error and multiply-adds",
         "",
         *front_table(results, truth, samplers),
+        *three_table(results),
         "## One objective: best accuracy under a limit of multiply-adds",
         "",
         *one_table(results, truth, samplers),

@@ -27,6 +27,16 @@ def test_volume_and_regret_by_hand():
     assert truth.optimum([0, 1, 2], limit=30) == 3
 
 
+def test_volume_of_three_objectives_by_hand():
+    from search_page import Truth
+
+    truth = Truth("multiply_adds", "parameters")
+    assert truth.share(list(range(len(truth.points))), len(truth.points)) == pytest.approx(1)
+    truth.points, truth.worst, truth.whole = [(0.1, 2, 2), (0.2, 1, 2), (0.4, 1, 1)], (0.3, 3, 3), 1
+    # 0.2 x 1 x 1, and 0.1 x 1 x 1 more for a cost of 1 to 2; the third lies beyond the worst error.
+    assert truth.share([0, 1, 2], 3) == pytest.approx(0.3)
+
+
 @pytest.mark.slow
 def test_the_gene_sampler_beats_random_choice_and_mutation():
     from search import CASES, run
