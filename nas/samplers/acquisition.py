@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from nas.samplers.history import Array, Codes, Coding, History
 from nas.samplers.improvement import expected_shortfall, expected_volume, nondominated
 from nas.samplers.known import Known, KnownCodes
-from nas.samplers.surrogate import Surrogate, fit, observe, rank_scores
+from nas.samplers.surrogate import Surrogate, additive, fit, observe, rank_scores
 
 OBSERVED = 1000
 """The surrogates see at most so many trials: the best half of them and the newest. Their time grows
@@ -30,15 +30,18 @@ class Acquisition:
     """Expected improvement of the best value, or of the front's volume, times the odds that the
     limits are kept; of nothing but these odds while no trial kept them.
 
-    Learned objectives are rank scores, known ones are taken as they are. The front is made of what
-    the surrogates expect of the trials, pending ones included, so that noise and pending trials
-    need no rules of their own.
+    Known objectives are taken as they are. Of the learned ones a cost (minimised, beside others)
+    is standardised: it has a scale, and is nearly the sum of what each gene adds. Others are rank
+    scores, and follow the costs: what is expected of these is a feature of their mean. The front
+    is made of what the surrogates expect of the trials, pending ones included, so that noise and
+    pending trials need no rules of their own.
 
     A front counts up to the worst point. In an objective that is maximised that is the median of
     the first `start` trials, which are random: half of all draws are better, and whoever looks for
-    quality takes none below. In one that is minimised, a cost, it is the greatest of the trials
-    and, where it is known beforehand, of the space: what costs more than all trials may be better
-    than all of them.
+    quality takes none below. In one that is minimised, a cost, it is the greatest of the space, by
+    what is known or expected: what costs more than all trials may be better than all of them.
+
+    Reference: Kennedy and O'Hagan 2000 (one process as a linear term of the next).
     """
 
     def __init__(
@@ -53,8 +56,11 @@ class Acquisition:
         self._options = coding.options
         self._known = KnownCodes(known, coding, signs)
         told = self._known.values(past.codes)
-        self._learned = [j for j in range(told.shape[1]) if np.isnan(told[:, j]).any()]
-        scores = _scores(past, self._learned)
+        self._costs = (signs > 0) & (len(signs) > 1)
+        learned = np.flatnonzero(np.isnan(told).any(axis=0))
+        # Costs first: the others follow them.
+        self._learned = learned[(~self._costs[learned]).argsort(kind="stable")].tolist()
+        scores = _scores(past, self._learned, self._costs)
         first = np.flatnonzero(past.feasible)[:start]
         shown = np.where(np.isnan(told), scores, told)
         floor = np.median(shown[first], axis=0) if first.size else np.zeros(told.shape[1])
@@ -62,6 +68,7 @@ class Acquisition:
         past, told, scores = past.of(kept), told[kept], scores[kept]
         self._centre = _Centre(self._known.features(past.codes))
         features = self._centre(self._known.features(past.codes))
+        self._sized = features.shape[1] > 0
         self._limits = self._limits_of(past)
         shown = past.pending | (past.feasible & np.isfinite(past.values).all(axis=1))
         self.codes = past.codes[shown]
@@ -72,13 +79,16 @@ class Acquisition:
             # In the order in which the model got them.
             seen, pending = np.flatnonzero(past.feasible), np.flatnonzero(past.pending)
             for j in self._learned:
-                model = self._model_of(past, features, scores[:, j])
+                given = self._given(j, past.codes, features)
+                model = self._model_of(past, given, scores[:, j])
                 self._models[j] = model
                 expected = np.empty(len(shown))
                 expected[np.concatenate((seen, pending))] = model.expected
                 self.values[:, j] = expected[shown]
+                if self._costs[j]:
+                    features = np.column_stack((features, model.predict(past.codes, given)[0]))
             if told.shape[1] > 1:
-                self._worst = self._worst_of(floor, signs < 0, self._known.greatest())
+                self._worst = self._worst_of(floor, self._greatest())
                 self._front = self.values[nondominated(self.values)]
 
     @property
@@ -104,15 +114,37 @@ class Acquisition:
             worth = worth * ndtr(-mean / deviation)
         return np.where(self._known.violations(codes) <= 0, worth, -1.0)
 
-    def _improvement(self, codes: Codes) -> Array:
+    def predict(self, codes: Codes) -> tuple[Array, Array]:
+        """Mean and standard deviation of every objective, minimised, in the units of `values`.
+
+        Shape:
+            codes: (n, genes); returns (n, objectives) twice.
+        """
         means = self._known.values(codes)
         deviations = np.zeros(means.shape)
         features = self._centre(self._known.features(codes))
         for j, model in self._models.items():
-            means[:, j], deviations[:, j] = model.predict(codes, features)
+            given = self._given(j, codes, features)
+            means[:, j], deviations[:, j] = model.predict(codes, given)
+            if self._costs[j]:
+                features = np.column_stack((features, means[:, j]))
+        return means, deviations
+
+    def _improvement(self, codes: Codes) -> Array:
+        means, deviations = self.predict(codes)
         if means.shape[1] == 1:
             return expected_shortfall(self.values.min(), means[:, 0], deviations[:, 0])
         return expected_volume(means, deviations, front=self._front, worst=self._worst)
+
+    def _given(self, objective: int, codes: Codes, features: Array) -> Array:
+        """What the mean of an objective is linear in.
+
+        Where a network's size is told, accuracy follows that, and a sum over genes beside it is
+        one trend too many (docs/samplers.md).
+        """
+        if self._sized and not self._costs[objective]:
+            return features
+        return np.hstack((features, additive(codes, self._options)))
 
     def _model_of(self, past: History, features: Array, scores: Array) -> Surrogate:
         """The surrogate of one objective; a pending trial has the value expected of it."""
@@ -123,10 +155,28 @@ class Acquisition:
             model = model.believing(past.codes[pending], features[pending])
         return model
 
-    def _worst_of(self, floor: Array, maximised: NDArray[np.bool_], reach: Array) -> Array:
+    def _worst_of(self, floor: Array, reach: Array) -> Array:
         reached = np.vstack((self.values, reach))
         least, greatest = np.nanmin(reached, axis=0), np.nanmax(reached, axis=0)
-        return np.where(maximised, floor, greatest + MARGIN * (greatest - least))
+        return np.where(self._costs, greatest + MARGIN * (greatest - least), floor)
+
+    def _greatest(self) -> Array:
+        """The greatest cost of each kind in the space, known or expected, found gene by gene.
+
+        Exact where genes add to a cost each for itself; the same candidates are asked every time.
+
+        Shape:
+            returns (objectives,), NaN for what is no cost.
+        """
+        found = np.full(len(self._costs), np.nan)
+        for j in np.flatnonzero(self._costs):
+            end = np.zeros(len(self._options), dtype=np.int64)
+            for gene, count in enumerate(self._options):
+                tried = np.repeat(end[None], count, axis=0)
+                tried[:, gene] = np.arange(count)
+                values = self.predict(tried)[0][:, j]
+                end, found[j] = tried[values.argmax()], values.max()
+        return found
 
     def _limits_of(self, past: History) -> Surrogate | None:
         """The surrogate of the violation, if limits were broken that are not known beforehand."""
@@ -151,12 +201,18 @@ class _Centre:
         return np.asarray((features - self._mean) / self._deviation)
 
 
-def _scores(past: History, learned: Sequence[int]) -> Array:
-    """Rank scores of the learned objectives among the feasible trials, NaN elsewhere."""
+def _scores(past: History, learned: Sequence[int], costs: NDArray[np.bool_]) -> Array:
+    """The learned objectives of the feasible trials, costs standardised; NaN elsewhere."""
     scores = np.full(past.values.shape, np.nan)
-    if past.feasible.any():
-        for j in learned:
-            scores[past.feasible, j] = rank_scores(past.values[past.feasible, j])
+    for j in learned if past.feasible.any() else ():
+        values = past.values[past.feasible, j]
+        finite = np.isfinite(values)
+        if costs[j] and finite.any():
+            # A failed trial costs as much as the dearest one.
+            values = np.where(finite, values, values[finite].max())
+            scores[past.feasible, j] = (values - values.mean()) / (values.std() or 1.0)
+        else:
+            scores[past.feasible, j] = rank_scores(values)
     return scores
 
 

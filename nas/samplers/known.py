@@ -26,7 +26,7 @@ class Known:
     one is broken. `features`: numbers that the objectives follow roughly (logarithms of parameters
     and multiply-adds). `most`: values, violation and features are asked of at most so many
     candidates a proposal, those that look best without (None: of all); with several objectives
-    `values` once of as many more as there are options, for the greatest of each.
+    `values` and `features` once of as many more as there are options, for the greatest costs.
 
     The answers are remembered: they must depend on the genes alone.
     """
@@ -66,24 +66,6 @@ class KnownCodes:
         # None becomes NaN.
         found = np.array(self._asked("values", codes), dtype=np.float64)
         return found.reshape(len(codes), len(self._signs)) * self._signs
-
-    def greatest(self) -> Array:
-        """The greatest known value of each objective, found gene by gene; NaN where learned.
-
-        Exact where genes add to a cost each for itself; the same candidates are asked every time.
-
-        Shape:
-            returns (1, objectives).
-        """
-        ends = np.zeros((len(self._signs), len(self._coding.options)), dtype=np.int64)
-        found = self.values(ends[:1])
-        for j in np.flatnonzero(~np.isnan(found[0])):
-            for gene, count in enumerate(self._coding.options):
-                tried = np.repeat(ends[j : j + 1], count, axis=0)
-                tried[:, gene] = np.arange(count)
-                values = self.values(tried)[:, j]
-                ends[j], found[0, j] = tried[values.argmax()], values.max()
-        return found
 
     def violations(self, codes: Codes) -> Array:
         """The worst known violation of each candidate; returns (n,)."""

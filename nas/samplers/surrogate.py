@@ -67,6 +67,17 @@ def one_hot(codes: Codes, options: tuple[int, ...]) -> Array:
     return hot
 
 
+def additive(codes: Codes, options: tuple[int, ...]) -> Array:
+    """Features in which whatever is a sum over genes is linear; a row's squares add up to about 1.
+
+    Shape:
+        codes: (n, genes); returns (n, sum of options).
+    """
+    shares = 1 / np.array(options)
+    differing = max(float(np.sum(1 - shares)), 0.5)
+    return np.asarray((one_hot(codes, options) - np.repeat(shares, options)) / differing**0.5)
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """How alike candidates are: the fitted hyperparameters, and how many options each gene has."""

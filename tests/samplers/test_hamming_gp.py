@@ -135,6 +135,20 @@ def test_a_front_may_grow_beyond_the_greatest_cost_of_all_trials():
     assert (worth(np.array([[2, 2, 2, 2, 1, 1, 1, 1], [2] * 8])) > 0).all()
 
 
+def test_a_learned_cost_keeps_its_scale_and_the_accuracy_follows_it():
+    coding = Coding(space_of(*(3,) * 8))
+    codes = np.random.default_rng(0).integers(0, 3, size=(60, 8))
+    spent = codes @ np.arange(1.0, 9)
+    seen, unseen = slice(0, 25), codes[25:]  # 8 x 2 + 1 terms are free
+    past = History(codes[seen], np.column_stack((-spent, spent))[seen], np.zeros(25))
+    acquisition = Acquisition(past, coding, Known(), np.array([-1.0, 1.0]), start=10)
+    means, _ = acquisition.predict(unseen)
+    scaled = (spent[25:] - spent[seen].mean()) / spent[seen].std()
+    assert means[:, 1] == pytest.approx(scaled, abs=0.2)
+    # Rank scores of normal sums are about the sums, and negative ones: more is better.
+    assert np.corrcoef(means[:, 0], spent[25:])[0, 1] < -0.95
+
+
 def test_an_exhausted_space_ends_in_words():
     space = space_of(2, 2)
     study = search(space, 4)

@@ -5,7 +5,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from nas.samplers import surrogate
-from nas.samplers.surrogate import Kernel, fit, observe, one_hot, rank_scores
+from nas.samplers.surrogate import Kernel, additive, fit, observe, one_hot, rank_scores
 
 OPTIONS = (3, 2, 1, 4)
 
@@ -90,3 +90,22 @@ def test_equal_values_are_no_error():
     mean, deviation = model.predict(codes)
     assert mean == pytest.approx(np.zeros(5))
     assert np.isfinite(deviation).all()
+
+
+def test_a_sum_over_genes_is_learned_from_as_many_as_it_has_terms():
+    options = (3,) * 8
+    codes = np.random.default_rng(0).integers(0, 3, size=(60, 8))
+    terms = np.random.default_rng(1).normal(size=(8, 3))
+    values = terms[np.arange(8), codes].sum(axis=1)
+    values = (values - values.mean()) / values.std()
+    seen, unseen = slice(0, 25), slice(25, None)  # 8 x 2 + 1 terms are free
+
+    def error(features):
+        given = {} if features is None else {"features": features[seen]}
+        kernel = fit(codes[seen], values[seen], options, **given)
+        model = observe(kernel, codes[seen], values[seen], **given)
+        mean, _ = model.predict(codes[unseen], None if features is None else features[unseen])
+        return np.sqrt(np.mean((mean - values[unseen]) ** 2))
+
+    assert error(additive(codes, options)) < 0.1
+    assert error(additive(codes, options)) < error(None) / 3
