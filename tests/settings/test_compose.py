@@ -126,7 +126,7 @@ def test_every_value_can_be_overridden() -> None:
 
 def test_an_experiment_sets_values_and_options_and_the_command_line_wins() -> None:
     settings = compose(["experiment=front"])
-    assert (settings.objective.name, settings.sampler.name) == ("pareto", "nsga2")
+    assert (settings.objective.name, settings.sampler.name) == ("pareto", "hamming_gp")
     assert compose(["experiment=front", "sampler=random"]).sampler.name == "random"
     assert compose(["experiment=front", "study.trials=2"]).study.trials == 2
 
