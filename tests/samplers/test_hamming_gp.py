@@ -149,6 +149,16 @@ def test_a_learned_cost_keeps_its_scale_and_the_accuracy_follows_it():
     assert np.corrcoef(means[:, 0], spent[25:])[0, 1] < -0.95
 
 
+def test_a_front_may_grow_beyond_all_trials_where_the_cost_is_learned_too():
+    coding = Coding(space_of(*(3,) * 8))
+    codes = np.random.default_rng(0).integers(0, 3, size=(200, 8))
+    spent = codes @ np.arange(1.0, 9)
+    cheap = spent <= 40  # of at most 72
+    past = History(codes[cheap], np.column_stack((-spent, spent))[cheap], np.zeros(cheap.sum()))
+    worth = Acquisition(past, coding, Known(), np.array([-1.0, 1.0]), start=10)
+    assert (worth(np.array([[2] * 8, [2, 2, 2, 2, 2, 2, 1, 1]])) > 0).all()
+
+
 def test_an_exhausted_space_ends_in_words():
     space = space_of(2, 2)
     study = search(space, 4)
