@@ -164,7 +164,9 @@ class Cluster:
             among = self._trainers()
             future = self.client.submit(
                 self._work, task, arguments, here=facts(), key=key, resources=self._resources,
-                workers=among, allow_other_workers=bool(among),
+                workers=among,
+                # Another one need not have the resource, and Dask would not ask.
+                allow_other_workers=bool(among) and not self._resources,
             )  # fmt: skip
         except (CancelledError, OSError):
             del self._queues[key]
@@ -191,7 +193,8 @@ class Cluster:
             except Empty:
                 if stop():
                     raise StoppedError("training: given up because the study is to stop") from None
-                if among and not at and not set(among) & set(self._trainers() or ()):
+                waits = among and at in ("", *among)
+                if waits and not set(among or ()) & set(self._trainers() or ()):
                     # Dask would wait for one of these, whoever else has come.
                     raise CrashError("training: its workers must stay; all are gone") from None
                 continue

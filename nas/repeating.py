@@ -75,7 +75,8 @@ def repeat(
         )
     settings = _settings(trial, then, runs)
     with StopSignals() as signals, ExitStack() as stack:
-        parts = compose_parts(settings, resolved=_resolved(then))
+        target = then.latency.target if then.latency else ""
+        parts = compose_parts(settings, resolved=_resolved(then), target=target)
         checkpoints = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nas-")))
         workers = Workers(stop=signals.stop)
         stack.callback(workers.close)

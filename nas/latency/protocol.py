@@ -156,7 +156,7 @@ def quiet_turns(turns: Sequence[Sample], floor: float) -> list[Sample]:
 
 
 def quietest_turns(turns: Sequence[Sample], floor: float) -> list[Sample]:
-    """The quiet turns of one candidate; if they are too few, the quarter that comes nearest.
+    """The quiet turns of one candidate; if they are too few, the nearest five, or a quarter.
 
     Not all of them then: on a machine where three in four turns were disturbed, ratios of 24
     networks deviated by 4.9 % between processes with all and by 2.1 % with the nearest.

@@ -200,21 +200,22 @@ class Seat:
     def _again(self, action: Callable[[], T]) -> T:
         """The action; again in a new process if its process is lost, within reason."""
         local = self.target.reach.kind == "local"
-        tries, since, gone = 0, 0.0, 0.0
+        tries, since, gone, before = 0, 0.0, 0.0, 0.0
         while True:
             try:
                 return action()
             except WorkerLostError as error:
                 self.close()
                 if not tries:
-                    since, gone = time.time(), time.monotonic()
+                    since, gone, before = time.time(), time.monotonic(), self.away
                 tries += 1
                 if tries < (LOCAL_TRIES if local else REMOTE_TRIES):
                     continue
                 if local or self._answers():
                     raise  # the device is there: it is the network that ends the process
                 self._wait(since, tries, error)
-                self.away += time.monotonic() - gone
+                # In the place of what was waited for meanwhile, not beside it.
+                self.away = before + time.monotonic() - gone
                 tries = 0
 
     def _answers(self) -> bool:

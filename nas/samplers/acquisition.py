@@ -163,7 +163,8 @@ class Acquisition:
     def _greatest(self) -> Array:
         """The greatest cost of each kind in the space, known or expected, found gene by gene.
 
-        Exact where genes add to a cost each for itself; the same candidates are asked every time.
+        Exact where genes add to a cost each for itself. The way to a learned one is that to the
+        greatest size, where sizes are told, so that the same candidates are asked every time.
 
         Shape:
             returns (objectives,), NaN for what is no cost.
@@ -175,7 +176,10 @@ class Acquisition:
                 tried = np.repeat(end[None], count, axis=0)
                 tried[:, gene] = np.arange(count)
                 values = self.predict(tried)[0][:, j]
-                end, found[j] = tried[values.argmax()], values.max()
+                guide = values
+                if j in self._models and self._sized:
+                    guide = self._known.features(tried).sum(axis=1)
+                end, found[j] = tried[guide.argmax()], np.nanmax((found[j], values.max()))
         return found
 
     def _limits_of(self, past: History) -> Surrogate | None:

@@ -93,7 +93,10 @@ def test_other_devices_are_not_waited_for():
         assert entered("exclusive", 10)[0]
 
 
-def test_every_gpu_of_the_machine_has_a_lease_of_its_own(monkeypatch):
+def test_every_gpu_of_the_machine_has_a_lease_of_its_own(monkeypatch, request):
+    lease._uuid.cache_clear()
+    request.addfinalizer(lease._uuid.cache_clear)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # a number is all there is
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
     with lease.shared("cuda"):
         # By another name it is the same one: this thread would wait for itself.

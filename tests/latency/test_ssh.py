@@ -67,7 +67,7 @@ def test_a_device_that_goes_away_is_waited_for_and_the_seconds_of_that_are_no_me
     back.join()
     assert found.samples[0]
     assert 1 < seat.away < took
-    assert found.seconds <= took - seat.away
+    assert found.seconds <= took - seat.away + 0.05  # by another clock
     assert told[0].tries == 3
     assert began - 1 < told[0].since < time.time()
     pauses = [one.pause for one in told]

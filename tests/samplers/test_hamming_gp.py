@@ -159,6 +159,23 @@ def test_a_front_may_grow_beyond_all_trials_where_the_cost_is_learned_too():
     assert (worth(np.array([[2] * 8, [2, 2, 2, 2, 2, 2, 1, 1]])) > 0).all()
 
 
+def test_what_the_greatest_learned_cost_is_does_not_change_who_is_counted():
+    coding = Coding(space_of(*(3,) * 8))
+    asked = set()
+
+    def features(genes):
+        asked.add(tuple(genes.values()))
+        return (float(sum(genes.values())),)
+
+    codes = np.random.default_rng(0).integers(0, 3, size=(40, 8))
+    for sign in (1.0, -1.0):
+        spent = codes @ (sign * np.arange(1.0, 9))
+        past = History(codes, np.column_stack((-spent, spent)), np.zeros(40))
+        Acquisition(past, coding, Known(features=features), np.array([-1.0, 1.0]), start=10)
+        # The trials, and three options of eight genes, of which one is there already but once.
+        assert len(asked) <= 40 + 8 * 2 + 1
+
+
 def test_an_exhausted_space_ends_in_words():
     space = space_of(2, 2)
     study = search(space, 4)
