@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ CASES = (
     Case("front", 100, ("gp",), FRONT, seeds=3),
     Case(ONE[LIMITS[1]], 100, ("gp",), (f"objective.multiply_adds={LIMITS[1]}",), seeds=3),
 )  # fmt: skip
+TIMED = {"milliseconds": CASES[0], "milliseconds, one objective": CASES[2]}
 
 
 class RegularisedEvolution(BaseSampler):
@@ -209,10 +211,10 @@ def side_by_side(bench: Bench, case: Case) -> list:
     return found
 
 
-def milliseconds(trials: int) -> list[float]:
+def milliseconds(trials: int, case: Case) -> list[float]:
     """Processor time of each of ten proposals after so many random trials, each told."""
-    bench = Bench(CASES[0], "hamming_gp", 0)
-    filler = Bench(CASES[0], "random", 1)
+    bench = Bench(case, "hamming_gp", 0)
+    filler = Bench(case, "random", 1)
     for n in range(trials):
         filler.tell(n, filler.proposer.draw().genes)
         bench.proposer.add(filler.proposer._copy.get_trials(deepcopy=False)[n])
@@ -249,16 +251,16 @@ def work(seeds: int):
     for number in (100, 200):
         for library in ("ours", "scikit-learn"):
             yield f"process|{library}|{number}", lambda a=library, n=number: process(a, n)
-    yield "milliseconds|100", lambda: milliseconds(100)
+    for name, case in TIMED.items():
+        yield f"{name}|100", lambda c=case: milliseconds(100, c)
     for wave in range(0, seeds, 2):
         for case in CASES:
             for seed in range(wave, min(wave + 2, seeds, case.seeds)):
                 for sampler in case.samplers:
                     key = f"{case.name}|{sampler}|{seed}"
                     yield key, lambda c=case, s=sampler, n=seed: run(c, s, n)
-        if wave == 0:
-            yield "milliseconds|1000", lambda: milliseconds(1000)
-            yield "milliseconds|5000", lambda: milliseconds(5000)
+        for (name, case), trials in product(TIMED.items(), (1000, 5000) if wave == 0 else ()):
+            yield f"{name}|{trials}", lambda c=case, n=trials: milliseconds(n, c)
 
 
 def run_all(minutes: float, seeds: int, only: str) -> dict:
