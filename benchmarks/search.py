@@ -1,14 +1,15 @@
 """How many evaluations each sampler needs, on NAS-Bench-Macro (6,561 networks, CIFAR-10).
 
-    python benchmarks/search.py run --minutes 8 --seeds 20   # as many runs as fit; call it again
-    python benchmarks/search.py print                        # results/search.md
+    python benchmarks/search.py run --minutes 8     # as many runs as fit; call it again
+    python benchmarks/search.py again --seeds 2     # runs there are: are the proposals the same?
+    python benchmarks/search.py print               # results/search.md
 
 A run is one seed of one sampler in one case, through the project's own study loop with
 evaluation=table; finished runs are kept in results/search.json and not repeated. Volume: of the
 front over that of the true front, from the best error and least costs to the median error and
 greatest costs. Regret: against the best network within the limit. search_page.py makes the page.
-Here are also regularised evolution (Real et al. 2019, population 50, tournament 10) and TPE with
-Optuna's own settings, which the product does not have.
+Here are also regularised evolution and TPE with Optuna's own settings, which the product does not
+have.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import optuna
 from nasbench_macro import LAYERS
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import TrialState
+from regularised_evolution import RegularisedEvolution
 from search_page import LIMITS, ONE, TABLE, text
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
@@ -33,9 +35,7 @@ from nas.composition import Parts, compose_parts
 from nas.examining import make_examiner
 from nas.outcome import Outcome
 from nas.samplers import seed_of
-from nas.samplers.history import Coding, read
 from nas.samplers.known import Known
-from nas.samplers.mutation import mutated, random_codes
 from nas.samplers.surrogate import fit, observe, one_hot, rank_scores
 from nas.settings.compose import compose
 from nas.study.foreknown import known_of
@@ -69,49 +69,29 @@ THREE = ("objective=pareto", "objective.quantities=[accuracy,multiply_adds,param
 BASELINES = ("random", "mutation", "tpe default", "tpe", "nsga2", "evolution")
 ALL = ("hamming_gp", *BASELINES, "gp")
 CASES = (
-    Case("front", 200, ("hamming_gp",), FRONT),
+    Case("front", 200, ("hamming_gp",), FRONT, seeds=40),
     *(
         Case(name, 100, ("hamming_gp",), (f"objective.multiply_adds={limit}",))
         for limit, name in ONE.items()
     ),
     Case("front, cost learned", 100, ("hamming_gp",), FRONT, known=False),
-    Case("four workers", 120, ("hamming_gp",), FRONT, workers=4),
+    Case("four workers", 120, ("hamming_gp",), FRONT, workers=4, seeds=40),
     Case("front", 200, BASELINES, FRONT),
     Case(ONE[LIMITS[1]], 100, BASELINES, (f"objective.multiply_adds={LIMITS[1]}",)),
     Case("front, no features", 100, ("hamming_gp",), FRONT, features=False),
     Case(f"{ONE[LIMITS[1]]}, features", 100, ("hamming_gp",),
          (f"objective.multiply_adds={LIMITS[1]}",), features=True),
+    *(
+        # For one objective Optuna's own settings are those of tpe.
+        Case(ONE[limit], 100, ("random", "mutation", "tpe"), (f"objective.multiply_adds={limit}",))
+        for limit in (LIMITS[0], LIMITS[2])
+    ),
     Case("three objectives", 100, ("hamming_gp", "nsga2"), THREE, seeds=10),
     Case("three objectives, costs learned", 100, ("hamming_gp",), THREE, known=False, seeds=10),
     Case("front", 100, ("gp",), FRONT, seeds=3),
     Case(ONE[LIMITS[1]], 100, ("gp",), (f"objective.multiply_adds={LIMITS[1]}",), seeds=3),
 )  # fmt: skip
 TIMED = {"milliseconds": CASES[0], "milliseconds, one objective": CASES[2]}
-
-
-class RegularisedEvolution(BaseSampler):
-    """A mutant of the best of ten among the newest fifty."""
-
-    def __init__(self, space, seed: int) -> None:
-        self._space, self._seed = space, seed
-
-    def infer_relative_search_space(self, study, trial):
-        return self._space
-
-    def sample_relative(self, study, trial, search_space):
-        coding, rng = Coding(search_space), np.random.default_rng([self._seed, trial.number])
-        past = read(study, coding, but=trial)
-        alive = np.flatnonzero(past.feasible)[-50:]
-        if (len(alive) < 50 and len(past.codes) < 50) or not len(alive):
-            return coding.decode(random_codes(rng, coding.options, 1)[0])
-        drawn = rng.choice(alive, size=min(10, len(alive)), replace=False)
-        j = rng.integers(past.values.shape[1])  # several objectives: one of them at random
-        parent = past.codes[drawn[past.values[drawn, j].argmin()]]
-        ones = np.ones(1, dtype=np.int64)
-        return coding.decode(mutated(rng, parent[None], coding.options, genes=ones)[0])
-
-    def sample_independent(self, study, trial, param_name, param_distribution):
-        raise AssertionError(param_name)
 
 
 class BenchmarkProposer(Proposer):
@@ -263,33 +243,40 @@ def work(seeds: int):
             yield f"{name}|{trials}", lambda c=case, n=trials: milliseconds(n, c)
 
 
-def run_all(minutes: float, seeds: int, only: str) -> dict:
-    start = time.monotonic()
+def run_all(minutes: float, seeds: int, only: str, again: bool) -> dict:
+    start, equal = time.monotonic(), []
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for key, call in work(seeds):
-        if key in results or only not in key:
+        done = results.get(key)
+        if only not in key or (isinstance(done, dict) if again else key in results) != again:
             continue
         if time.monotonic() - start > 60 * minutes:
             print("time is up; call again")
             break
-        results[key] = call()
+        found = call()
+        if again:
+            equal.append(found["found"] == done["found"])
+            results["again"] = {"runs": len(equal), "equal": sum(equal)}
+        else:
+            results[key] = found
         making = RESULTS.with_suffix(".tmp")
         making.write_text(json.dumps(results).replace('}, "', '},\n"'))
         making.replace(RESULTS)
-        print(key, f"{time.monotonic() - start:.0f} s", flush=True)
+        print(key, *equal[-1:], f"{time.monotonic() - start:.0f} s", flush=True)
     return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "print"))
+    parser.add_argument("what", choices=("run", "again", "print"))
     parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--only", default="", help="runs whose name holds this")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    minutes = arguments.minutes if arguments.what == "run" else 0.0
-    page = text(run_all(minutes, arguments.seeds, arguments.only), ALL)
+    minutes = 0.0 if arguments.what == "print" else arguments.minutes
+    again = arguments.what == "again"
+    page = text(run_all(minutes, arguments.seeds, arguments.only, again), ALL)
     RESULTS.with_suffix(".md").write_text(page)
     print(page)
 
