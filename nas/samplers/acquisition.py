@@ -30,16 +30,16 @@ class Acquisition:
     """Expected improvement of the best value, or of the front's volume, times the odds that the
     limits are kept; of nothing but these odds while no trial kept them.
 
-    Known objectives are taken as they are. Of the learned ones a cost (minimised, beside others)
-    is standardised: it has a scale, and is nearly the sum of what each gene adds. Others are rank
-    scores, and follow the costs: what is expected of these is a feature of their mean. The front
-    is made of what the surrogates expect of the trials, pending ones included, so that noise and
-    pending trials need no rules of their own.
+    Known objectives are taken as they are. Of the learned ones a cost is standardised: it has a
+    scale, and is nearly the sum of what each gene adds. Others are rank scores, and follow the
+    costs: what is expected of these is a feature of their mean. The front is made of what the
+    surrogates expect of the trials, pending ones included, so that noise and pending trials need no
+    rules of their own.
 
-    A front counts up to the worst point. In an objective that is maximised that is the median of
-    the first `start` trials, which are random: half of all draws are better, and whoever looks for
-    quality takes none below. In one that is minimised, a cost, it is the greatest of the space, by
-    what is known or expected: what costs more than all trials may be better than all of them.
+    A front counts up to the worst point. In an objective that is no cost that is the median of the
+    first `start` trials, which are random: half of all draws are better, and whoever looks for
+    quality takes none below. In a cost it is the greatest of the space, by what is known or
+    expected: what costs more than all trials may be better than all of them.
 
     Reference: Kennedy and O'Hagan 2000 (one process as a linear term of the next).
     """
@@ -56,8 +56,8 @@ class Acquisition:
         self._options = coding.options
         self._known = KnownCodes(known, coding, signs)
         told = self._known.values(past.codes)
-        self._costs = (signs > 0) & (len(signs) > 1)
         learned = np.flatnonzero(np.isnan(told).any(axis=0))
+        self._costs = _costs_of(signs, learned)
         # Costs first: the others follow them.
         self._learned = learned[(~self._costs[learned]).argsort(kind="stable")].tolist()
         scores = _scores(past, self._learned, self._costs)
@@ -70,6 +70,7 @@ class Acquisition:
         features = self._centre(self._known.features(past.codes))
         self._sized = features.shape[1] > 0
         self._limits = self._limits_of(past)
+        self._counted: Surrogate | None = None
         shown = past.pending | (past.feasible & np.isfinite(past.values).all(axis=1))
         self.codes = past.codes[shown]
         self.values = np.zeros((len(self.codes), told.shape[1]))
@@ -91,6 +92,15 @@ class Acquisition:
                 self._worst = self._worst_of(floor, self._greatest())
                 self._front = self.values[nondominated(self.values)]
 
+    def count(self, codes: Codes, violations: Array) -> bool:
+        """Learn of these candidates how likely others keep the known limits.
+
+        Shape:
+            codes: (n, genes); violations: (n,); returns whether that says anything.
+        """
+        self._counted = _violation(codes, violations, self._options)
+        return self._counted is not None
+
     @property
     def best(self) -> Codes:
         """The candidates worth mutating: the ten best, or the front."""
@@ -109,8 +119,8 @@ class Acquisition:
         worth = np.ones(len(codes))
         if len(self.values) and (self._models or not self._learned):
             worth = self._improvement(codes)
-        if self._limits is not None:
-            mean, deviation = self._limits.predict(codes)
+        for limits in filter(None, (self._limits, self._counted)):
+            mean, deviation = limits.predict(codes, additive(codes, self._options))
             worth = worth * ndtr(-mean / deviation)
         return np.where(self._known.violations(codes) <= 0, worth, -1.0)
 
@@ -186,12 +196,9 @@ class Acquisition:
         """The surrogate of the violation, if limits were broken that are not known beforehand."""
         foreseen = self._known.violations(past.codes) > 0
         seen = ~past.pending & ~foreseen
-        violations = np.clip(past.violations[seen], -FARTHEST, FARTHEST)
-        if not (violations > 0).any():
+        if not (past.violations[seen] > 0).any():
             return None
-        # Not centred on their ranks: where 0 lies is what matters.
-        scaled = violations / (violations.std() or 1.0)
-        return observe(fit(past.codes[seen], scaled, self._options), past.codes[seen], scaled)
+        return _violation(past.codes[seen], past.violations[seen], self._options)
 
 
 class _Centre:
@@ -203,6 +210,27 @@ class _Centre:
 
     def __call__(self, features: Array) -> Array:
         return np.asarray((features - self._mean) / self._deviation)
+
+
+def _violation(codes: Codes, violations: Array, options: tuple[int, ...]) -> Surrogate | None:
+    """The surrogate of a violation: the logarithm of a ratio, which is nearly a sum over genes."""
+    told = np.clip(violations, -FARTHEST, FARTHEST)
+    if not len(told) or np.ptp(told) == 0:
+        return None
+    # Not centred on their ranks: where 0 lies is what matters.
+    scaled, given = told / told.std(), additive(codes, options)
+    kernel = fit(codes, scaled, options, features=given)
+    return observe(kernel, codes, scaled, features=given)
+
+
+def _costs_of(signs: Array, learned: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which objectives are costs: what is minimised beside something that is maximised.
+
+    Where all go one way (an error and a latency), all but the first that must be learned.
+    """
+    if len(signs) > 1 and np.ptp(signs) == 0:
+        return np.asarray(np.arange(len(signs)) != next(iter(learned), -1))
+    return np.asarray((signs > 0) & (len(signs) > 1))
 
 
 def _scores(past: History, learned: Sequence[int], costs: NDArray[np.bool_]) -> Array:

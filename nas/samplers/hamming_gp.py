@@ -26,6 +26,7 @@ from nas.samplers.history import Codes, Coding, read, signs_of
 from nas.samplers.known import Known
 from nas.samplers.mutation import Draws, mutated, random_codes
 from nas.samplers.seeds import seed_of
+from nas.samplers.surrogate import FITTED
 
 MUTANTS = 300
 RANDOM = 100
@@ -37,6 +38,9 @@ CLIMBERS = 5
 STEPS = 16
 """Then the best few are improved twice, by so many changes of one gene each: in a large space no
 draw is as good as a step from a good one."""
+
+ROUNDS = 3
+"""Where few may be asked whether they keep the limits: after each third it is learned who may."""
 
 
 class HammingGPSampler(BaseSampler):
@@ -90,16 +94,15 @@ class HammingGPSampler(BaseSampler):
         draws = Draws(rng, coding, past.codes, self._known)
         if len(past.codes) < self._start:
             return coding.decode(draws.random())
-        limited = self._known.most is not None
-        plain = Known(identity=self._known.identity) if limited else self._known
-        acquisition = Acquisition(past, coding, plain, signs, start=self._start)
-        codes, worth = _candidates(acquisition, draws)
-        order = (-worth).argsort(kind="stable")
-        if limited:
-            fresh = draws.fresh(codes[order], most=self._known.most)
+        if self._known.most is None:
             acquisition = Acquisition(past, coding, self._known, signs, start=self._start)
-            worth = acquisition(fresh)
-            codes, order = fresh, (-worth).argsort(kind="stable")
+            codes, worth = _candidates(acquisition, draws)
+        else:
+            unasked = Known(identity=self._known.identity)
+            acquisition = Acquisition(past, coding, unasked, signs, start=self._start)
+            codes = _counted(acquisition, draws, past.codes, most=self._known.most)
+            worth = Acquisition(past, coding, self._known, signs, start=self._start)(codes)
+        order = (-worth).argsort(kind="stable")
         found = draws.fresh(codes[order[worth[order] >= 0]], most=1)
         return coding.decode(found[0] if len(found) else draws.random())
 
@@ -131,3 +134,22 @@ def _candidates(acquisition: Acquisition, draws: Draws) -> tuple[Codes, Any]:
         codes = np.vstack((codes, steps))
         worth = np.concatenate((worth, acquisition(steps)))
     return codes, worth
+
+
+def _counted(acquisition: Acquisition, draws: Draws, past: Codes, *, most: int) -> Codes:
+    """So many of the candidates, those that look best, in rounds.
+
+    What is known of the candidates of a round says which of the others may keep the limits: of
+    those that look best all may break them.
+    """
+    past = past[-FITTED:]  # the newest are enough
+    acquisition.count(past, draws.violations(past))
+    codes, worth = _candidates(acquisition, draws)
+    found, step = codes[:0], max(most // ROUNDS, 1)
+    for number in range(step, most + 1, step):
+        seen = np.vstack((past, found))
+        if len(found) and acquisition.count(seen, draws.violations(seen)):
+            worth = acquisition(codes)
+        ordered = codes[(-worth).argsort(kind="stable")]
+        found = draws.fresh(np.vstack((found, ordered)), most=number)
+    return found

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nas.errors import SpaceExhaustedError
-from nas.samplers.history import Codes, Coding, read
+from nas.samplers.history import Array, Codes, Coding, read
 from nas.samplers.improvement import nondominated
 from nas.samplers.known import Known, KnownCodes
 
@@ -81,6 +81,10 @@ class Draws:
                 found.setdefault(identity, row)
         return np.array(list(found.values()), dtype=np.int64).reshape(-1, len(self.options))
 
+    def violations(self, codes: Codes) -> Array:
+        """The worst known violation of each; returns (n,)."""
+        return self._known.violations(codes)
+
     def random(self) -> Row:
         """A uniform random new candidate that keeps the known limits, or the nearest to that.
 
@@ -92,7 +96,7 @@ class Draws:
             # One after the other: most spaces give a network within the limits at once.
             if not len(self.fresh(row[None], most=1)):
                 continue
-            violation = float(self._known.violations(row[None])[0])
+            violation = float(self.violations(row[None])[0])
             if violation <= 0:
                 return np.asarray(row)
             if violation < least:
@@ -105,7 +109,7 @@ class Draws:
             steps = np.repeat(row[None], TRIES, axis=0)
             ones = np.ones(TRIES, dtype=np.int64)
             steps = self.fresh(mutated(self.rng, steps, self.options, genes=ones), most=None)
-            violations = self._known.violations(steps)
+            violations = self.violations(steps)
             if not len(steps) or violations.min() >= violation:
                 return self._any_left()
             row, violation = steps[violations.argmin()], float(violations.min())
@@ -115,7 +119,7 @@ class Draws:
     def _any_left(self) -> Row:
         """Any new candidate within the known limits, by going through the space."""
         for row in self._listed():
-            if len(self.fresh(row[None], most=1)) and self._known.violations(row[None])[0] <= 0:
+            if len(self.fresh(row[None], most=1)) and self.violations(row[None])[0] <= 0:
                 return row
         size = math.prod(self.options)
         how = f"all {size} combinations" if size <= LISTED else f"{LISTED} draws of {size}"
