@@ -249,8 +249,8 @@ def again(results: dict) -> str:
     if not found:
         return ""
     return (
-        f" {found['equal']} of {found['runs']} runs of {OURS}, of every case, proposed the same "
-        "networks when they were made again with the code of this page."
+        f" {found['equal']} of {found['runs']} runs of {OURS} (the front, three limits) proposed "
+        "the same networks when they were made again with the code of this page."
     )
 
 
