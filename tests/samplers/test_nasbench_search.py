@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -35,6 +36,21 @@ def test_volume_of_three_objectives_by_hand():
     truth.points, truth.worst, truth.whole = [(0.1, 2, 2), (0.2, 1, 2), (0.4, 1, 1)], (0.3, 3, 3), 1
     # 0.2 x 1 x 1, and 0.1 x 1 x 1 more for a cost of 1 to 2; the third lies beyond the worst error.
     assert truth.share([0, 1, 2], 3) == pytest.approx(0.3)
+
+
+def test_made_up_errors_have_deviation_1_and_are_equal_for_equal_networks():
+    from made_up_tables import CASES
+
+    for case in ("20 genes x 3 options", "half of the genes without effect"):
+        table = CASES[case](np.random.default_rng(0))
+        codes = np.random.default_rng(1).integers(0, table.options, size=(3000, len(table.options)))
+        errors = table.error(codes)
+        assert errors.mean() == pytest.approx(0, abs=0.1)
+        assert errors.std() == pytest.approx(1, abs=0.1)
+    without_effect = np.where(codes[:, :1] == 0, [0] * 7 + [1] * 6, [0] + [1] * 6 + [0] * 6)
+    other = np.where(without_effect, 0, codes)
+    assert np.array_equal(table.error(other), errors)
+    assert list(map(table.same, map(tuple, codes))) == list(map(table.same, map(tuple, other)))
 
 
 @pytest.mark.slow
