@@ -26,6 +26,7 @@ from nas.layer_cost import CONVOLUTIONS, LISTED, layer_cost
 from nas.network import build_head, build_stem
 from nas.outcome import Costs, LayerCost
 from nas.receptive_field import receptive_fields
+from nas.threads import threads
 from nas.units import build_unit
 
 with warnings.catch_warnings():
@@ -168,9 +169,10 @@ def _count(module: nn.Module, input: tuple[int, ...]) -> _Part:
     _separate(module.eval())
     image = torch.zeros(1, *input)
     # Before thop, whose own hooks work on tensors too.
-    with torch.no_grad(), _watching(module, part):
-        module(image)
-    multiply_adds, _ = profile(module, (image,), custom_ops=_rules(module), verbose=False)
+    with threads(1):
+        with torch.no_grad(), _watching(module, part):
+            module(image)
+        multiply_adds, _ = profile(module, (image,), custom_ops=_rules(module), verbose=False)
     part.multiply_adds = int(multiply_adds)
     return part
 

@@ -29,6 +29,7 @@ LAYERS = (
     ("nas.outcome", "nas.events", "nas.units", "nas.space"),
     (
         "nas.network",
+        "nas.threads",
         "nas.layer_cost",
         "nas.receptive_field",
         "nas.objective",

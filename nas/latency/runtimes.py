@@ -131,29 +131,29 @@ def prepare(network: Subject, target: Target) -> Prepared:
     """
     import torch
 
+    from nas.threads import threads
+
     shape = (target.batch_size, *network.input)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tracing small operators, more threads only spin: half as much again
+    example = torch.from_numpy(image_of(shape))
     try:
-        example = torch.from_numpy(image_of(shape))
-        with running(network):
-            module = module_of(network)
-            with torch.inference_mode():
-                outputs = module(example)
-        many = outputs if isinstance(outputs, list | tuple) else [outputs]
-        if not all(isinstance(one, torch.Tensor) for one in many):
-            raise MeasurementError(
-                f"network {network.name}: must give tensors; got {type(outputs).__name__}; "
-                "allowed: a tensor, or a list or tuple of them"
-            )
-        content = network.content
-        if content is None:
-            content = runtime_of(target.runtime).serialise(*_as_asked(module, example, target))
+        with threads(1):
+            with running(network):
+                module = module_of(network)
+                with torch.inference_mode():
+                    outputs = module(example)
+            many = outputs if isinstance(outputs, list | tuple) else [outputs]
+            if not all(isinstance(one, torch.Tensor) for one in many):
+                raise MeasurementError(
+                    f"network {network.name}: must give tensors; got {type(outputs).__name__}; "
+                    "allowed: a tensor, or a list or tuple of them"
+                )
+            content = network.content
+            if content is None:
+                form = _as_asked(module, example, target)
+                content = runtime_of(target.runtime).serialise(*form)
     except MeasurementError as error:
         error.add_note(f"the network is {network.name}")
         raise
-    finally:
-        torch.set_num_threads(threads)
     return Prepared(
         name=network.name,
         content=content,

@@ -27,6 +27,7 @@ from nas.latency.lease import shared
 from nas.network import build
 from nas.outcome import EpochResult, Evaluation
 from nas.settings import TrainingSettings
+from nas.threads import threads
 from nas.training import average, checkpoint
 from nas.training.checkpoint import Running
 from nas.training.group import ALONE, Group, joined, parallel, summed, wait
@@ -41,7 +42,7 @@ from nas.training.inputs import (
 )
 from nas.training.judging import accuracy
 from nas.training.kernels import fast_kernels
-from nas.training.machine import conditions, resolve, threads
+from nas.training.machine import conditions, resolve
 from nas.training.normalisation import forgetting
 from nas.training.schedule import optimizer, rate
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -79,14 +77,3 @@ def gpus() -> list[str]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     number = torch.cuda.device_count()
     return (chosen.split(",") if chosen else [str(index) for index in range(number)])[:number]
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """So many threads of torch in here, as many as before behind."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -15,9 +15,10 @@ from nas.architecture import Architecture
 from nas.latency.lease import exclusive
 from nas.network import build
 from nas.settings import TrainingSettings
+from nas.threads import threads
 from nas.training.inputs import LOW, MEMORY_FORMATS
 from nas.training.kernels import fast_kernels
-from nas.training.machine import resolve, threads
+from nas.training.machine import resolve
 
 BATCH = 32
 ROUNDS = 5
