@@ -31,9 +31,6 @@ from nas.latency.runtimes import Prepared
 from nas.latency.seat import DUPLICATE, REFERENCE, Seat
 from nas.latency.target import Target
 
-ATTEMPTS = 3
-"""Schedules run at most until every candidate has enough quiet samples."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -173,7 +170,7 @@ def _measure_at(
     samples: list[Sample] = []
     states: list[dict[str, Any]] = []
     wanted = list(networks) or [DUPLICATE]
-    for _ in range(ATTEMPTS):
+    for _ in range(level.schedules):
         # The first schedule has the checks; what is run again lacks quiet turns of its own.
         plan, repeats = _plan(seat, wanted, () if samples else tuple(beside), level, rng)
         turns, seen = seat.time({**networks, **beside}, plan, repeats)
