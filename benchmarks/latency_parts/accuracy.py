@@ -21,7 +21,12 @@ from nas.settings import TargetSettings
 from search_spaces.published import published
 
 EXTRA = (1, 2, 4, 8)
-CHAINS = (8, 24)
+CHAINS = {"alone": "alone", "behind": "behind a convolution"}
+"""A unit's cost outside its network is the slope between two chains of it. In one that begins with
+a unit, ONNX Runtime leaves the unit's addition unfused and brings what it is given into another
+layout and back, unit after unit; within a network, and behind a convolution, it does not."""
+
+LENGTHS = (8, 24)
 COPIES = 4
 CERTIFIED = 12
 MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2)
@@ -31,15 +36,18 @@ PARENTS = ("shufflenet_v2_x1_0", "shufflenet_v1_g3_x1_0", "mobilenext_x0_5")
 
 
 class Spiked(nn.Module):
-    """A network whose unit at `place` is run `extra` times more; or that unit alone, in a chain."""
+    """A network whose unit at `place` is run `extra` times more, or one of the chains of it."""
 
-    def __init__(self, network: Architecture, place: int, extra: int, *, alone: bool) -> None:
+    def __init__(self, network: Architecture, place: int, extra: int, *, chain: str) -> None:
         super().__init__()
         whole = build(network)
         units = list(whole.units)
         again = [units[place] for _ in range(extra)]
         parts = [whole.stem, *units[: place + 1], *again, *units[place + 1 :], whole.head]
-        self.parts = nn.Sequential(*(again if alone else parts))
+        if chain:
+            wide = network.units[place].out_channels
+            parts = [nn.Conv2d(wide, wide, 1), *again] if chain == "behind" else again
+        self.parts = nn.Sequential(*parts)
 
     def forward(self, x: Any) -> Any:
         return self.parts(x)
@@ -48,11 +56,11 @@ class Spiked(nn.Module):
 class Spike:
     """Builds a `Spiked` for `Subject`."""
 
-    def __init__(self, *arguments: Any, alone: bool = False) -> None:
-        self.arguments, self.alone = arguments, alone
+    def __init__(self, *arguments: Any, chain: str = "") -> None:
+        self.arguments, self.chain = arguments, chain
 
     def __call__(self) -> nn.Module:
-        return Spiked(*self.arguments, alone=self.alone)
+        return Spiked(*self.arguments, chain=self.chain)
 
 
 def here() -> Target:
@@ -63,8 +71,7 @@ def here() -> Target:
 def spike(number: int | None = None) -> Iterator[dict[str, Any]]:
     """Measured over expected ratio of networks with a unit of known cost repeated.
 
-    The unit's cost is the slope between two chains of it alone; all in one interleaving, each
-    invocation in a fresh process.
+    All in one interleaving, each invocation in a fresh process.
     """
     while True:
         yield fresh(_spike, number)
@@ -91,22 +98,45 @@ def _spike(number: int | None) -> dict[str, Any]:
         plain = Subject("plain", network.input, Spike(network, place, 0))
         spiked = [Subject(f"plus{n}", network.input, Spike(network, place, n)) for n in EXTRA]
         chains = [
-            Subject(f"chain{n}", inside, Spike(network, place, n, alone=True)) for n in CHAINS
+            Subject(f"{chain}{n}", inside, Spike(network, place, n, chain=chain))
+            for chain in CHAINS
+            for n in LENGTHS
         ]
         with Instrument(here(), reference=reference(), level=DECIDE) as instrument:
             base, *others = (
                 one.ratio for one in instrument.measure_many([plain, *spiked, *chains])
             )
-        short, long = others[len(EXTRA) :]
-        unit = (long - short) / (CHAINS[1] - CHAINS[0])
+        times = {n: ratio / base for n, ratio in zip(EXTRA, others, strict=False)}
+        ends = zip(others[len(EXTRA) :: 2], others[len(EXTRA) + 1 :: 2], strict=True)
+        slopes = [(long - short) / (LENGTHS[1] - LENGTHS[0]) / base for short, long in ends]
         found[name] = {
-            "unit": unit / base,
-            "errors": {
-                str(n): ratio / (base + n * unit) - 1
-                for n, ratio in zip(EXTRA, others, strict=False)
-            },
+            "times": {str(n): time for n, time in times.items()},
+            "units": dict(zip(CHAINS, slopes, strict=True)),
         }
     return {"networks": found}
+
+
+def expected_by(one: dict[str, Any], chain: str) -> dict[str, float]:
+    """Measured over expected - 1 by the unit's cost in a chain, per number of repetitions."""
+    unit = one["units"][chain]
+    return {n: time / (1 + int(n) * unit) - 1 for n, time in one["times"].items()}
+
+
+def held_out(one: dict[str, Any]) -> dict[str, float]:
+    """Measured over expected - 1 by a unit's cost in the network itself.
+
+    Each number of repetitions is expected from a line through all others and none (least squares of
+    the relative error), which it has no part in.
+    """
+    times = {0: 1.0} | {int(n): time for n, time in one["times"].items()}
+    found = {}
+    for left_out in list(times)[1:]:
+        numbers = np.array([n for n in times if n != left_out])
+        seen = np.array([times[n] for n in numbers])
+        rows = np.stack([np.ones(len(numbers)), numbers], axis=1) / seen[:, None]
+        base, unit = np.linalg.lstsq(rows, np.ones(len(numbers)), rcond=None)[0]
+        found[str(left_out)] = float(times[left_out] / (base + left_out * unit) - 1)
+    return found
 
 
 def copies(number: int | None = None) -> Iterator[dict[str, Any]]:

@@ -48,12 +48,12 @@ def deviation(invocations: list[dict[str, Any]]) -> float:
     return float(np.std(np.log([reference_ms(one) for one in invocations]), ddof=1))
 
 
-def replayed(raw: dict[str, Runs], *, of: str, key: str) -> dict[str, float]:
-    """Share of the invocations as found that those beside them cover, and half the interval.
+def replayed(raw: dict[str, Runs], section: str, *, of: str, key: str) -> dict[str, float]:
+    """Share of a section's invocations that those beside them cover, and half the interval.
 
     `of`: screen or decide; `key`: ms or ratio.
     """
-    runs = raw["as-found"]
+    runs = raw[section]
     inside, widths = [], []
     for a, b in permutations(range(len(runs)), 2):
         others = [one for one in known(raw) if one is not runs[b]["decide"]]

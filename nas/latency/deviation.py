@@ -17,6 +17,12 @@ UNGATED_SD = 0.03
 """More deviation where too few quiet samples were had: a busy neighbouring core costs networks
 28-55 % of CPU time, and the gate takes the shift of ratios from 10 to 3 %."""
 
+INVOCATION_SD = 0.008
+"""Deviation of a network's log ratio between invocations that their processes do not show: what one
+and the same machine did to the reference and the network in those minutes. From 162 pairs of quiet
+numbers of five processes, as found and beside training (benchmarks/results/latency.json): 1.8 %
+apart where their processes let expect 1.4."""
+
 MEDIAN_VARIANCE = {1: 1.0, 2: 1.0, 3: 1.35, 4: 1.19, 5: 1.43}
 """Variance of the median of n normal values, relative to that of their mean (pi/2 for many)."""
 
@@ -24,14 +30,14 @@ NORMAL_95 = 1.96
 COVERED = 0.95
 
 SPEED_SD = 0.027
-DISTURBED = 0.37
+DISTURBED = 0.07
 BEFORE = 11
 """Deviation of the log of the reference's milliseconds between invocations, the share of networks
-that had too few quiet turns, and the invocations that both come from: those of five processes each
-on one shared machine within 40 minutes of 2026-11-22, five as found (reference: 2.42, 2.39, 2.32,
-2.24, 2.38 ms) and six idle or beside training (2.42, 2.35, 2.36, 2.34, 2.47, 2.44 ms). They weigh
-as much as so many invocations on the target itself. Nine on another machine a week later
-(benchmarks/results/latency.json) deviate by 2.2 %."""
+that had too few quiet turns, and how many invocations on the target itself they weigh as much as.
+The former is of eleven of five processes each on one shared machine within 40 minutes of
+2026-11-22, five as found (reference: 2.42, 2.39, 2.32, 2.24, 2.38 ms) and six idle or beside
+training (2.42, 2.35, 2.36, 2.34, 2.47, 2.44 ms); nine such on another machine a week later
+(benchmarks/results/latency.json) deviate by 2.2 %. The latter is of those nine."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,11 @@ def apart(squares: float, freedom: int) -> float:
 def elsewhere(variance: float, processes: int, *, gated: bool, share: float) -> float:
     """The variance of another invocation, which need not be as quiet as this one was.
 
-    `share` of them have too few quiet samples. One that is such a one itself is not surer of the
-    others than of itself.
+    Both deviate as invocations do; both deviations are counted here. `share` of the others have too
+    few quiet samples. One that is such a one itself is not surer of the others than of itself.
     """
-    return variance + (share * UNGATED_SD**2 * _of_median(processes) if gated else 0.0)
+    busier = share * UNGATED_SD**2 * _of_median(processes) if gated else 0.0
+    return variance + 2 * INVOCATION_SD**2 + busier
 
 
 def _of_median(number: int) -> float:
