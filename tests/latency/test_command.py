@@ -14,6 +14,7 @@ from architectures import network
 from nas.errors import MeasurementError, SettingsError, TargetError
 from nas.latency.command import CommandWorker
 from nas.latency.instrument import Instrument
+from nas.latency.levels import BLOCKS, SCREEN
 from nas.latency.process import WorkerLostError
 from nas.latency.seat import Patience
 from nas.latency.target import target_of
@@ -100,6 +101,19 @@ def test_every_turn_stands_between_two_reference_calls(program, tmp_path):
         assert first == second
         candidates.add(first[0])
     assert candidates == {"duplicate", network(12).fingerprint}
+
+
+def test_a_network_without_quiet_turns_is_run_three_times_a_block_once(program, tmp_path):
+    # Reference and candidate are never near their fastest in the same of the six parts of a turn.
+    last = "answer['times_ms'] = [[t * (1 + n % 5) for t in one] for n, one in enumerate(times)]\n"
+    target, schedules = target_of(program(last + "print(json.dumps(answer))")), []
+    with Instrument(target, reference=network(2)) as instrument:
+        for wanted in (SCREEN, BLOCKS):
+            (tmp_path / "seen").unlink()
+            instrument.measure(network(12), level=wanted)
+            asked = [json.loads(line)["calls"] for line in (tmp_path / "seen").open()]
+            schedules.append(sum(len(calls) > 2 for calls in asked))  # a network is loaded by two
+    assert schedules == [3, 1]
 
 
 @pytest.mark.slow
