@@ -106,6 +106,16 @@ def test_intervals_are_replayed_without_what_the_covered_invocation_tells() -> N
     assert found["half_width"] == pytest.approx(half, rel=0.02)
 
 
+def test_a_repeated_units_cost_is_found_without_the_point_it_has_to_predict() -> None:
+    from latency_parts.accuracy import expected_by, held_out
+
+    # A line of 0.1 a repetition through all but the last, which is 3 % above it.
+    times = {"1": 1.1, "2": 1.2, "4": 1.4, "8": 1.8 * 1.03}
+    one = {"times": times, "units": {"alone": 0.125}}
+    assert held_out(one)["8"] == pytest.approx(0.03)
+    assert expected_by(one, "alone")["8"] == pytest.approx(1.8 * 1.03 / 2 - 1)
+
+
 def test_rungs_are_replayed_as_by_hand() -> None:
     from staged import Training, replayed
 

@@ -173,7 +173,7 @@ def _measure_at(
     for _ in range(level.schedules):
         # The first schedule has the checks; what is run again lacks quiet turns of its own.
         plan, repeats = _plan(seat, wanted, () if samples else tuple(beside), level, rng)
-        turns, seen = seat.time({**networks, **beside}, plan, repeats)
+        turns, seen = seat.time({**networks, **beside}, plan, repeats, shared=level.shared)
         samples += turns
         states += seen
         missing = {name: _missing(samples, name, seat.floor) for name in wanted}

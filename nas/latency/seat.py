@@ -152,19 +152,25 @@ class Seat:
         networks: Mapping[str, Prepared],
         schedule: Sequence[Sequence[str]],
         repeats: Mapping[str, int],
+        *,
+        shared: bool = False,
     ) -> tuple[list[Sample], list[dict[str, Any]]]:
         """Run a schedule; give its samples and the machine's state in each round.
+
+        With `shared` a reference call between two candidates counts for both, where the device's
+        program knows that.
 
         Raises:
             MeasurementError: the process was lost time and again, or gave impossible times.
         """
-        return self._again(lambda: self._time(networks, schedule, repeats))
+        return self._again(lambda: self._time(networks, schedule, repeats, shared))
 
     def _time(
         self,
         networks: Mapping[str, Prepared],
         schedule: Sequence[Sequence[str]],
         repeats: Mapping[str, int],
+        shared: bool,
     ) -> tuple[list[Sample], list[dict[str, Any]]]:
         self._load(networks)
         names = [name for turn in schedule for name in turn]
@@ -179,6 +185,7 @@ class Seat:
                 "reference": REFERENCE,
                 "repeats": repeats,
                 "untimed": untimed,
+                "shared": shared,
             },
             seconds=LEAST_SECONDS + SLOWER_THAN_WARM * expected,
         )

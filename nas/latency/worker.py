@@ -7,7 +7,7 @@ request, what the times mean is worked out by who asked.
 
     hello   threads, device, pin, parent        -> versions, machine
     load    name, runtime, shape, seed, bytes   -> outputs, ns (of a warm call)
-    time    schedule, reference, repeats, untimed  -> samples, states
+    time    schedule, reference, repeats, untimed, shared  -> samples, states
     drop    names                               -> {}
     profile runtime, shape, seed, calls, bytes  -> operators
 
@@ -344,24 +344,27 @@ def time_schedule(request: dict[str, Any], content: bytes) -> dict[str, Any]:
     What comes after another network finds the caches full of that one's weights. So the first calls
     after a change are never timed (`untimed` says how many), the reference's as little as the
     candidate's: without its own untimed call a duplicate of the reference came out 7 % faster.
+    With `shared` the reference call after a candidate is the one before the next, too.
     """
     repeats, untimed = request["repeats"], request["untimed"]
     samples, states = [], []
     reference, _, timer, _ = NETWORKS[request["reference"]]
     often = repeats[request["reference"]]
     reference()
+    after = None
     for number, names in enumerate(request["schedule"]):
         _orphan_check()
         states.append(state())
         for name in names:
             call, count = NETWORKS[name][0], repeats[name]
-            before = timer(reference, often)
+            before = after if after and request["shared"] else timer(reference, often)
             for _ in range(untimed[name]):
                 call()
             calls = [timer(call, count), timer(call, count)]
             for _ in range(untimed[request["reference"]]):
                 reference()
-            samples.append([number, name, before, calls, timer(reference, often)])
+            after = timer(reference, often)
+            samples.append([number, name, before, calls, after])
     for name in repeats:
         _check_same(name)
     return {"samples": samples, "states": states}

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -105,6 +106,7 @@ def test_a_turn_holds_the_reference_on_either_side_and_two_timed_groups(worker):
             "reference": "reference",
             "repeats": {"a": 3, "reference": 5},
             "untimed": {"a": 2, "reference": 1},
+            "shared": False,
         },
         seconds=60,
     )
@@ -122,6 +124,20 @@ def test_a_turn_holds_the_reference_on_either_side_and_two_timed_groups(worker):
         assert switches >= 0
         assert faults >= 0
     assert len(reply["states"]) == 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_reference_call_between_two_turns_is_of_both_where_it_is_shared(worker, shared):
+    load(worker, "reference")
+    load(worker, "a", pointwise(4))
+    request = {
+        "do": "time", "schedule": [["a"] * 2] * 2, "reference": "reference", "shared": shared,
+        "repeats": {"a": 1, "reference": 1}, "untimed": {"a": 1, "reference": 1},
+    }  # fmt: skip
+    turns = worker.ask(request, seconds=60)["samples"]
+    # Nanoseconds by two clocks: those of two calls are not equal by chance.
+    same = [one[4] == next_one[2] for one, next_one in pairwise(turns)]
+    assert same == [shared] * 3
 
 
 @pytest.fixture
@@ -199,6 +215,7 @@ def test_dropped_networks_are_gone(worker):
                 "reference": "one",
                 "repeats": {"one": 1},
                 "untimed": {"one": 1},
+                "shared": False,
             },
             seconds=60,
         )
