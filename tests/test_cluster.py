@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,18 +15,20 @@ from pathlib import Path
 
 import psutil
 import pytest
-from dask_cluster import scheduled, wait
+from dask_cluster import cable, scheduled, there, wait
 from hearing import nas as started
 from table_of_tiny import overrides, write_table
 from tiny import examiner, run
 
+from nas.architecture import Architecture
 from nas.cluster import Cluster
 from nas.errors import DataError, SettingsError
+from nas.evaluation.full import evaluate_full
 from nas.execution import CrashError, HungError, StoppedError
 from nas.objective import Objective
-from nas.outcome import Evaluation, TrialRecord
+from nas.outcome import EpochResult, Evaluation, TrialRecord
 from nas.scheduler import check_workers, facts
-from nas.settings import ExecutionSettings
+from nas.settings import DataSettings, ExecutionSettings, TrainingSettings
 from nas.study.storage import StudyStorage
 
 TASKS = """
@@ -46,6 +50,9 @@ def die(report):
 def sleep(report):
     report(os.getppid(), os.getpid())
     time.sleep(120)
+
+def where(report):
+    return os.getppid()
 """
 
 
@@ -201,6 +208,91 @@ def gone(pid: int) -> None:
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, "it goes on"
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_training_that_needs_a_gpu_is_begun_by_no_worker_without_one(  # type: ignore[no-untyped-def]
+    tasks, tmp_path: Path
+) -> None:
+    with scheduled(tmp_path) as (address, worker):
+        measures = worker("--resources", "GPU=1 latency=1")
+        trains = worker("--resources", "GPU=1")
+        plain = worker("--nthreads", "4")
+        there(address, 3)
+        with closing(Cluster(address, gpus=("of a worker",))) as found:
+            assert found.number == 1
+            began: list[int] = []
+
+            def kill(worker: int, pid: int) -> None:
+                began.append(worker)
+                trains.kill()
+
+            with pytest.raises(CrashError, match="must stay"):
+                found.run(tasks.sleep, {}, report=kill)
+            assert began == [trains.pid]
+            there(address, 2)
+            # The one that measures is the only one left that can; the other has had nothing.
+            assert found.run(tasks.where, {}) == measures.pid
+            assert not psutil.Process(plain.pid).children()
+            measures.kill()
+            there(address, 1)
+            waited = time.monotonic() + 3
+            with pytest.raises(StoppedError):
+                found.run(tasks.where, {}, stop=lambda: time.monotonic() > waited)
+            assert not psutil.Process(plain.pid).children()
+
+
+@pytest.mark.slow
+def test_a_training_whose_worker_is_cut_off_goes_on_elsewhere_behind_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "6s")  # by default 5 minutes
+    cut, port = threading.Event(), free_port()
+    training = TrainingSettings(epochs=1000, device="cpu", threads=1)
+    arguments = {
+        "architecture": Architecture.from_text("in1x8x8+stem8-s1+separable:16+head0+out10"),
+        "data": DataSettings(),
+        "training": training,
+        "seed": 0,
+        "weights": tmp_path / "weights.safetensors",
+    }
+    with (
+        scheduled(tmp_path) as (address, worker),
+        cable(int(address.rpartition(":")[2]), cut=cut) as to_scheduler,
+        cable(port, cut=cut) as to_worker,
+    ):
+        far = tmp_path / "far.json"
+        far.write_text((tmp_path / "scheduler.json").read_text().replace(
+            address, f"tcp://127.0.0.1:{to_scheduler}"
+        ))  # fmt: skip
+        worker(
+            "--scheduler-file", str(far), "--listen-address", f"tcp://127.0.0.1:{port}",
+            "--contact-address", f"tcp://127.0.0.1:{to_worker}",
+        )  # fmt: skip
+        with closing(Cluster(address)) as found:
+            told: list[int] = []
+            again: list[int] = []
+
+            def two_epochs(result: EpochResult, of: int) -> None:
+                told.append(result.epoch)
+                if len(told) == 2:
+                    worker()
+                    cut.set()
+
+            with pytest.raises(CrashError, match=f"got tcp://127.0.0.1:{to_worker}, which is gone"):
+                found.run(evaluate_full, arguments, report=two_epochs)
+            with pytest.raises(StoppedError):
+                found.run(
+                    evaluate_full, arguments, report=lambda result, of: again.append(result.epoch),
+                    stop=lambda: bool(again),
+                )  # fmt: skip
+    assert told == [1, 2]
+    assert again[0] > 2
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 def records(folder: Path) -> list[TrialRecord]:

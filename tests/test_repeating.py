@@ -6,15 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tracked_studies import latency, outcome, trial_runs
+from dask_cluster import one_core, scheduled, there
+from tracked_studies import latency, outcome, record, study_info, trial_runs
 
 import nas
 from nas.cli import main
 from nas.errors import TrackingError
+from nas.latency.target import cores, target_of
 from nas.names import resolve
 from nas.outcome import RungResult
 from nas.repeating import _accuracies_agree, _latencies_agree, _settings, repeat
-from nas.tracking import TrackedTrial
+from nas.settings import TargetSettings
+from nas.settings.compose import compose
+from nas.settings.stored import plain
+from nas.tracking import TrackedTrial, track
 
 QUICK = (
     "training.epochs=1",
@@ -51,6 +56,32 @@ def test_a_trial_comes_out_as_it_did_though_its_study_is_gone(
     assert told["remarks"] == []
     with pytest.raises(TrackingError, match="0" * 32):
         repeat("0" * 32, runs=tmp_path / "runs")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cores() < 2, reason="a machine of one core has no other kind in it")
+def test_a_trial_measured_on_a_cluster_is_measured_again_on_its_kind_of_machine(
+    tmp_path: Path,
+) -> None:
+    kind = target_of(TargetSettings()).machine
+    with scheduled(tmp_path) as (address, worker):
+        worker("--resources", "latency=1")
+        with one_core():
+            worker("--resources", "latency=1")
+        there(address, 2)
+        words = ["target.where=dask", f"target.scheduler={address}", "objective.latency_ms=1e-3"]
+        words += ["training.memory_format=contiguous", "training.precision=float32"]
+        settings = compose(words)
+        target = target_of(settings.target, machine=kind)
+        then = replace(outcome("refused"), latency=latency(target=target.key))
+        study = study_info(settings=plain(settings))
+        track(study, [record(0, then)], runs=tmp_path / "runs", reason="finished")
+        # Another study measures on the other kind, and would be followed.
+        other = target_of(settings.target, machine=f"{kind.rpartition('-')[0]}-1c")
+        assert target_of(settings.target).key == other.key
+        found = repeat(trial_runs(tmp_path / "runs")[0].info.run_id, runs=tmp_path / "runs")
+    assert found.now.latency is not None
+    assert found.now.latency.target == target.key != other.key
 
 
 def test_accuracies_agree_within_two_standard_errors_of_their_difference() -> None:
