@@ -43,11 +43,16 @@ def described(device: str) -> tuple[dict[str, str], str, int, str]:
 
 
 def begun(*, threads: int, device: str, pin: bool, runtime: str) -> Worker:
-    """A measuring process there; whoever waits for its answers may give them up."""
+    """A measuring process there; whoever waits for its answers may give them up.
+
+    Beside what it says of itself its facts have the seconds `worked`.
+    """
+    began = time.monotonic()
     found = start(
         Reach(), threads=threads, device=device, pin=pin, runtime=runtime, check=_still_wanted
     )
     assert isinstance(found, Worker)
+    found.facts["worked"] = time.monotonic() - began
     return found
 
 
@@ -164,6 +169,7 @@ class DaskWorker:
         self._client = connected(reach)
         try:
             self._at, _, _, host = place(self._client, reach, device)
+            asked = time.monotonic()
             self._process = self._submit(
                 partial(begun, threads=threads, device=device, pin=pin, runtime=runtime)
             )
@@ -171,7 +177,10 @@ class DaskWorker:
         except BaseException:
             self.close()
             raise
-        self.facts: dict[str, Any] = {**said, "worker": f"{self._at} ({host})"}
+        waited = time.monotonic() - asked - said.pop("worked")
+        self.facts: dict[str, Any] = {
+            **said, "worker": f"{self._at} ({host})", "waited": waited,
+        }  # fmt: skip
 
     @property
     def pid(self) -> int:

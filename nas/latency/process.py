@@ -42,7 +42,7 @@ class Asked(Protocol):
     """Whatever answers the requests of `nas.latency.worker`."""
 
     facts: dict[str, Any]
-    """The reply to `hello`."""
+    """The reply to `hello`; may have the seconds `waited` for others before it began."""
 
     @property
     def pid(self) -> int:

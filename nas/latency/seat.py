@@ -124,6 +124,7 @@ class Seat:
                 check=self._patience.check if self._patience else lambda: None,
             )
             self.facts = dict(self._worker.facts)
+            self.away += self.facts.pop("waited", 0.0)
         for name, prepared in {**self._always, **networks}.items():
             if name in self.call_ns:
                 continue

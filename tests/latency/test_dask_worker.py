@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,13 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 from architectures import network
-from dask_cluster import Worker, scheduled, wait
+from dask_cluster import Worker, one_core, scheduled, there, wait
 from leases import waits_for_the_device
 
 from nas.cluster import Cluster
 from nas.composition import compose_parts
 from nas.errors import SettingsError, TargetError
 from nas.evaluation import table
+from nas.events import Waiting
 from nas.identity import facts_of
 from nas.latency import lease
 from nas.latency.instrument import Instrument
@@ -120,11 +120,12 @@ def timed(seat: Seat) -> int:
 
 
 @pytest.mark.slow
-def test_one_measures_there_at_a_time(
-    cluster: tuple[str, Worker], measures: subprocess.Popen[bytes], tmp_path: Path
+@pytest.mark.parametrize("begun", [True, False])
+def test_one_measures_there_at_a_time_and_waiting_is_no_measuring(
+    cluster: tuple[str, Worker], measures: subprocess.Popen[bytes], tmp_path: Path, begun: bool
 ) -> None:
     seat = seat_on(target_of(asked(cluster[0])))
-    assert timed(seat) == 1
+    assert timed(seat) == 1 if begun else seat.pid is None
     held = tmp_path / "held"
     with closing(Cluster(cluster[0])) as other:
         taken = other.client.submit(
@@ -140,7 +141,7 @@ def test_one_measures_there_at_a_time(
         answered.join(60)
         assert not answered.is_alive()
         taken.result()
-    assert seat.away > 1.5  # it was not measuring then
+    assert seat.away > 1.5
     seat.close()
 
 
@@ -174,11 +175,6 @@ def test_a_worker_that_measures_trains_nothing_while_another_is_there(
         assert not children(measures.pid)  # where it ran a process waits for the next
 
 
-def both_there(address: str, number: int) -> None:
-    with closing(Cluster(address)) as found:
-        wait(lambda: len(found.client.scheduler_info()["workers"]) == number)
-
-
 @pytest.mark.slow
 def test_with_gpus_too_a_worker_that_measures_trains_nothing_while_another_is_there(
     tmp_path: Path,
@@ -186,14 +182,14 @@ def test_with_gpus_too_a_worker_that_measures_trains_nothing_while_another_is_th
     with scheduled(tmp_path) as (address, worker):
         measures = worker("--resources", "GPU=1 latency=1")
         trains = worker("--resources", "GPU=1")
-        both_there(address, 2)
+        there(address, 2)
         with closing(Cluster(address, gpus=("of a worker",))) as found:
             assert found.number == 1
             for _ in range(4):
                 found.run(table.wait, {"seconds": 0.1})
             assert not children(measures.pid)
             trains.kill()
-            both_there(address, 1)
+            there(address, 1)
             found.run(table.wait, {"seconds": 0.1})  # nobody else is left
             assert children(measures.pid)
 
@@ -213,13 +209,9 @@ def test_a_study_that_goes_on_is_measured_by_a_worker_on_its_kind_of_machine(
 ) -> None:
     with scheduled(tmp_path) as (address, worker):
         worker("--resources", "latency=1")
-        whole = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {min(whole)})  # inherited: a machine of one core
-        try:
+        with one_core():
             worker("--resources", "latency=1")
-        finally:
-            os.sched_setaffinity(0, whole)
-        both_there(address, 2)
+        there(address, 2)
         large = target_of(TargetSettings()).machine
         small = large.rpartition("-")[0] + "-1c"
         words = ["target.where=dask", f"target.scheduler={address}"]
@@ -261,14 +253,15 @@ def test_processes_of_a_killed_driver_end(
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_waited_for(
+def test_a_worker_that_is_killed_is_waited_for_and_that_is_counted_once(
     cluster: tuple[str, Worker], measures: subprocess.Popen[bytes]
 ) -> None:
     address, worker = cluster
-    told: list[str] = []
+    told: list[Waiting] = []
+    back: list[float] = []
     seat = seat_on(
         target_of(asked(address)),
-        Patience(lambda waiting: told.append(waiting.reason), first_pause=0.5),
+        Patience(told.append, lambda _: back.append(time.time()), first_pause=0.5),
     )
     assert timed(seat) == 1
     measures.send_signal(signal.SIGSTOP)  # in the middle of an answer
@@ -279,10 +272,16 @@ def test_a_worker_that_is_killed_is_waited_for(
     left = children(measures.pid)
     measures.kill()
     wait(lambda: told)
-    assert "with the resource latency" in told[0]
-    again = offered(address, worker)
+    assert "with the resource latency" in told[0].reason
+    with lease.exclusive("cpu"):  # somebody else's measurement, on the worker's machine
+        again = offered(address, worker)
+        wait(lambda: children(again.pid))
+        time.sleep(3)
+        assert not back
     waits.join(120)
     assert found == [1]
     assert children(again.pid)
+    # The seconds until the other had measured are among those in which it was gone, not beside.
+    assert seat.away == pytest.approx(back[0] - told[0].since, abs=1)
     seat.close()
     wait(lambda: not any(map(psutil.pid_exists, left)))
