@@ -48,8 +48,12 @@ class StudyRuns:
         client = self._client or store.connect(self._uri, self._folder)
         with store.said(self._uri):
             self._experiment = experiment_of(client, self._uri, self._study, self._folder)
-            self._known = self._read(client)
-        self._client = client
+            known = self._read(client)
+        if self._client is not None:
+            # Behind an outage, or at the end: most of what is done is not written again.
+            known = {n: one.released() if n is not None and one.status in DONE else one
+                     for n, one in known.items()}  # fmt: skip
+        self._known, self._client = known, client
 
     @property
     def trials(self) -> dict[int, str]:
