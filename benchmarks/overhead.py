@@ -118,6 +118,8 @@ def study(overrides: Iterable[str], trials: int) -> dict[int, tuple[float, float
 
 def growth(name: str, trials: int, folder: str | None) -> list[dict[str, Any]]:
     """CPU and wall ms a trial and memory in MiB, at each mark that was passed."""
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own, chdir(folder or own):
         ends = study(STUDIES[name], trials)
     first = min(ends)
