@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Literal
 
 from nas.outcome import Costs, Latency, Outcome
@@ -167,6 +168,9 @@ class Objective:
         return float(weight)
 
 
+_Tie = tuple[float, int, float, int]
+
+
 def rank(outcomes: list[tuple[int, Outcome]], *, noise: float) -> list[tuple[int, Outcome]]:
     """Feasible trials evaluated on the whole budget, the best first.
 
@@ -174,21 +178,27 @@ def rank(outcomes: list[tuple[int, Outcome]], *, noise: float) -> list[tuple[int
     then the fewest multiply-adds, then the higher accuracy.
     """
     left = [
-        (n, o)
+        (o.evaluation.value, _tie((n, o)), n, o)
         for n, o in outcomes
         if o.kind == "evaluated" and o.feasible and o.evaluation and o.evaluation.whole
     ]
-    ranked = []
-    while left:
-        best = max(o.evaluation.value for _, o in left if o.evaluation)
-        equal = [(n, o) for n, o in left if o.evaluation and o.evaluation.value >= best - noise]
-        chosen = min(equal, key=_tie)
-        ranked.append(chosen)
-        left.remove(chosen)
-    return ranked
+    left.sort(key=lambda one: (-one[0], one[1]))
+    # What is equal to the best one left stays so to every later best: each is looked at once.
+    equal: list[tuple[_Tie, int]] = []
+    ranked: dict[int, tuple[int, Outcome]] = {}
+    seen = 0
+    for place, (best, *_) in enumerate(left):
+        while seen < len(left) and left[seen][0] >= best - noise:
+            heappush(equal, (left[seen][1], seen))
+            seen += 1
+        # They go before the best one left, until it is its own turn.
+        while place not in ranked:
+            chosen = heappop(equal)[1]
+            ranked[chosen] = left[chosen][2:]
+    return list(ranked.values())
 
 
-def _tie(trial: tuple[int, Outcome]) -> tuple[float, int, float, int]:
+def _tie(trial: tuple[int, Outcome]) -> _Tie:
     number, outcome = trial
     return (
         outcome.latency.ms if outcome.latency else math.inf,

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-
-
-def dominates(a: Sequence[float], b: Sequence[float], directions: Sequence[str]) -> bool:
-    """Whether `a` is nowhere worse than `b` and somewhere better."""
-    signs = [1 if d == "maximize" else -1 for d in directions]
-    pairs = [(s * x, s * y) for s, x, y in zip(signs, a, b, strict=True)]
-    return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
+from operator import ge
 
 
 def front(points: Sequence[Sequence[float]], directions: Sequence[str]) -> list[int]:
@@ -18,17 +12,17 @@ def front(points: Sequence[Sequence[float]], directions: Sequence[str]) -> list[
 
     Of equal points all are kept.
     """
-    if len(directions) == 1:
-        values = [point[0] for point in points]
-        best = (max if directions[0] == "maximize" else min)(values, default=None)
-        return [i for i, value in enumerate(values) if value == best]
     if len(directions) == 2:
         return _plane_front(points, directions)
-    return [
-        i
-        for i, point in enumerate(points)
-        if not any(dominates(other, point, directions) for other in points)
-    ]
+    signs = [1 if d == "maximize" else -1 for d in directions]
+    turned = [tuple(s * x for s, x in zip(signs, point, strict=True)) for point in points]
+    kept: list[int] = []
+    # Whatever beats a point comes before it, and is kept or beaten by one that is.
+    for i in sorted(range(len(turned)), key=lambda i: turned[i], reverse=True):
+        point = turned[i]
+        if not any(all(map(ge, turned[k], point)) and turned[k] != point for k in kept):
+            kept.append(i)
+    return sorted(kept)
 
 
 def _plane_front(points: Sequence[Sequence[float]], directions: Sequence[str]) -> list[int]:
