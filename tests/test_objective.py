@@ -149,7 +149,8 @@ def drawn(number: int) -> list[tuple[int, Outcome]]:
 
 @pytest.mark.parametrize("noise", [0.0, 0.011, 0.035, 1.0])
 def test_each_rank_is_the_first_of_those_within_noise_of_the_best_one_left(noise: float) -> None:
-    left, found = drawn(60), []
+    left = drawn(60)
+    found: list[int] = []
 
     def accuracy(trial: tuple[int, Outcome]) -> float:
         evaluation = trial[1].evaluation
