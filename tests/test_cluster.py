@@ -226,6 +226,9 @@ def test_a_training_that_needs_a_gpu_is_begun_by_no_worker_without_one(  # type:
             def kill(worker: int, pid: int) -> None:
                 began.append(worker)
                 trains.kill()
+                wait(lambda: len(found.client.processing()) == 2)
+                # Dask would give it to anybody if it might go to another worker than asked for.
+                assert not any(found.client.processing().values())
 
             with pytest.raises(CrashError, match="must stay"):
                 found.run(tasks.sleep, {}, report=kill)
