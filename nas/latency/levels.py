@@ -31,7 +31,7 @@ CERTIFY = Level("certify", processes=5, rounds=8, most_rounds=64, seconds=0.5, w
 BLOCKS = Level(
     "blocks",
     processes=1,
-    rounds=4,
+    rounds=5,
     most_rounds=16,
     seconds=0.05,
     wish=0.05,
