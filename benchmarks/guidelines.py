@@ -8,6 +8,7 @@ N` takes N of the guidelines and writes nothing. Nothing else should compute.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -112,6 +113,6 @@ RUN: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
 if __name__ == "__main__":
     run_sections(__doc__ or "", "guidelines", RUN, page, often=lambda section: 3)
     raw = read("guidelines")
-    if raw.get(RUNTIMES[0]):
+    if raw.get(RUNTIMES[0]) and "--trial" not in sys.argv:
         made = report(_without_seen(raw[RUNTIMES[0]][-1]))
         (RESULTS / "guidelines.png").write_bytes(figure(made))

@@ -249,9 +249,10 @@ def test_a_training_that_needs_a_gpu_is_begun_by_no_worker_without_one(  # type:
 def test_a_training_whose_worker_is_cut_off_goes_on_elsewhere_behind_its_last_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "6s")  # by default 5 minutes
+    # By default five minutes; long enough for a worker that is busy importing torch.
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "12s")
     cut, port = threading.Event(), free_port()
-    training = TrainingSettings(epochs=1000, device="cpu", threads=1)
+    training = TrainingSettings(epochs=20_000, device="cpu", threads=1)
     arguments = {
         "architecture": Architecture.from_text("in1x8x8+stem8-s1+separable:16+head0+out10"),
         "data": DataSettings(),
@@ -289,8 +290,8 @@ def test_a_training_whose_worker_is_cut_off_goes_on_elsewhere_behind_its_last_ep
                     evaluate_full, arguments, report=lambda result, of: again.append(result.epoch),
                     stop=lambda: bool(again),
                 )  # fmt: skip
-    assert told == [1, 2]
-    assert again[0] > 2
+    assert told[:2] == [1, 2]  # what was on its way may still arrive
+    assert again[0] > told[-1]
 
 
 def free_port() -> int:

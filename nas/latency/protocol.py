@@ -256,7 +256,8 @@ def estimate_tail(
     ]
     variance = spread.deviation**2 / len(samples) + float(np.var(draws))
     number = sum(map(len, samples))
-    return _ratio(tail(samples), variance, variance, samples, number, gated=False)
+    others = spread.elsewhere(variance, len(samples), gated=False)
+    return _ratio(tail(samples), variance, others, samples, number, gated=False)
 
 
 def _ratio(

@@ -57,7 +57,7 @@ class Acquisition:
         self._known = KnownCodes(known, coding, signs)
         told = self._known.values(past.codes)
         learned = np.flatnonzero(np.isnan(told).any(axis=0))
-        self._costs = _costs_of(signs, learned)
+        self._costs = self._known.costs(told)
         # Costs first: the others follow them.
         self._learned = learned[(~self._costs[learned]).argsort(kind="stable")].tolist()
         scores = _scores(past, self._learned, self._costs)
@@ -221,16 +221,6 @@ def _violation(codes: Codes, violations: Array, options: tuple[int, ...]) -> Sur
     scaled, given = told / told.std(), additive(codes, options)
     kernel = fit(codes, scaled, options, features=given)
     return observe(kernel, codes, scaled, features=given)
-
-
-def _costs_of(signs: Array, learned: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which objectives are costs: what is minimised beside something that is maximised.
-
-    Where all go one way (an error and a latency), all but the first that must be learned.
-    """
-    if len(signs) > 1 and np.ptp(signs) == 0:
-        return np.asarray(np.arange(len(signs)) != next(iter(learned), -1))
-    return np.asarray((signs > 0) & (len(signs) > 1))
 
 
 def _scores(past: History, learned: Sequence[int], costs: NDArray[np.bool_]) -> Array:

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 
 from nas.samplers.acquisition import Acquisition
 from nas.samplers.history import Codes, Coding, read, signs_of
-from nas.samplers.known import Known
+from nas.samplers.known import Known, KnownCodes
 from nas.samplers.mutation import Draws, mutated, random_codes
 from nas.samplers.seeds import seed_of
 from nas.samplers.surrogate import FITTED
@@ -98,7 +98,9 @@ class HammingGPSampler(BaseSampler):
             acquisition = Acquisition(past, coding, self._known, signs, start=self._start)
             codes, worth = _candidates(acquisition, draws)
         else:
-            unasked = Known(identity=self._known.identity)
+            known = KnownCodes(self._known, coding, signs)
+            costs = tuple(known.costs(known.values(past.codes)).tolist())
+            unasked = Known(identity=self._known.identity, costs=costs)
             acquisition = Acquisition(past, coding, unasked, signs, start=self._start)
             codes = _counted(acquisition, draws, past.codes, most=self._known.most)
             worth = Acquisition(past, coding, self._known, signs, start=self._start)(codes)
@@ -145,8 +147,8 @@ def _counted(acquisition: Acquisition, draws: Draws, past: Codes, *, most: int) 
     past = past[-FITTED:]  # the newest are enough
     acquisition.count(past, draws.violations(past))
     codes, worth = _candidates(acquisition, draws)
-    found, step = codes[:0], max(most // ROUNDS, 1)
-    for number in range(step, most + 1, step):
+    found = codes[:0]
+    for number in sorted({max(most * part // ROUNDS, 1) for part in range(1, ROUNDS + 1)}):
         seen = np.vstack((past, found))
         if len(found) and acquisition.count(seen, draws.violations(seen)):
             worth = acquisition(codes)

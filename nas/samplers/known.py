@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.samplers.history import Array, Codes, Coding
 
@@ -27,6 +28,8 @@ class Known:
     and multiply-adds). `most`: values, violation and features are asked of at most so many
     candidates a proposal, those that look best without (None: of all); with several objectives
     `values` and `features` once of as many more as there are options, for the greatest costs.
+    `costs`: which objectives are costs; where left out, those that are minimised beside one that is
+    maximised or, where all go one way (an error and a cost), all but the first that is learned.
 
     The answers are remembered: they must depend on the genes alone.
     """
@@ -36,6 +39,7 @@ class Known:
     violation: Callable[[Genes], float] | None = None
     features: Callable[[Genes], Sequence[float]] | None = None
     most: int | None = None
+    costs: tuple[bool, ...] | None = None
     memory: dict[Hashable, dict[Any, Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -66,6 +70,20 @@ class KnownCodes:
         # None becomes NaN.
         found = np.array(self._asked("values", codes), dtype=np.float64)
         return found.reshape(len(codes), len(self._signs)) * self._signs
+
+    def costs(self, told: Array) -> NDArray[np.bool_]:
+        """Which objectives are costs, of these values of candidates.
+
+        Shape:
+            told: (n, objectives), NaN where they must be learned; returns (objectives,).
+        """
+        if self._known.costs is not None:
+            return np.array(self._known.costs)
+        several = len(self._signs) > 1
+        if several and np.ptp(self._signs) == 0:
+            first = next(iter(np.flatnonzero(np.isnan(told).any(axis=0))), -1)
+            return np.asarray(np.arange(len(self._signs)) != first)
+        return np.asarray((self._signs > 0) & several)
 
     def violations(self, codes: Codes) -> Array:
         """The worst known violation of each candidate; returns (n,)."""

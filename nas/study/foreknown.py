@@ -84,4 +84,5 @@ def known_of(
         violation=violation,
         features=features if several else None,
         most=most,
+        costs=tuple(way == "minimize" for way in objective.directions) if several else None,
     )

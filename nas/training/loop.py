@@ -276,8 +276,7 @@ def _step(
 
     `weight` is that of this process's gradient among those that are averaged.
     """
-    mixes = settings.mixup or settings.cutmix
-    if mixes:
+    if mixes := settings.mixup or settings.cutmix:
         inputs, order, share = mix(
             inputs, mixup=settings.mixup, cutmix=settings.cutmix, generator=running.generator
         )

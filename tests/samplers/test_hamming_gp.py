@@ -12,7 +12,7 @@ from nas.errors import SpaceExhaustedError
 from nas.samplers.acquisition import Acquisition
 from nas.samplers.hamming_gp import HammingGPSampler
 from nas.samplers.history import Coding, History
-from nas.samplers.known import Known
+from nas.samplers.known import Known, KnownCodes
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -173,8 +173,12 @@ def test_a_learned_cost_keeps_its_scale_and_the_accuracy_follows_it():
     assert np.corrcoef(means[:, 0], spent[25:])[0, 1] < -0.95
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["cost learned", "cost known"])
-def test_an_error_is_sought_as_an_accuracy_is_and_a_cost_may_be_maximised_when_negative(told):
+@pytest.mark.parametrize(
+    ("told", "most"),
+    [(False, None), (True, None), (True, 10)],
+    ids=["cost learned", "cost known", "cost known of ten"],
+)
+def test_an_error_is_sought_as_an_accuracy_is_and_a_cost_may_be_maximised_when_negative(told, most):
     def found(signs):
         def values(genes):
             return (None, signs[1] * cost(genes))
@@ -184,12 +188,24 @@ def test_an_error_is_sought_as_an_accuracy_is_and_a_cost_may_be_maximised_when_n
             16,
             directions=["minimize" if sign > 0 else "maximize" for sign in signs],
             answer=lambda genes: ((signs[0] * error(genes), values(genes)[1]), None),
-            known=Known(values=values if told else None),
+            known=Known(values=values if told else None, most=most),
         )
 
     usual = rows(found((-1, 1)))
     assert rows(found((1, 1))) == usual
     assert rows(found((-1, -1))) == usual
+
+
+def test_of_objectives_that_go_one_way_the_first_that_is_learned_is_no_cost_unless_said():
+    coding, signs = Coding(space_of(3, 3)), np.ones(2)
+    codes = np.zeros((4, 2), dtype=np.int64)
+    for known, costs in (
+        (Known(), [False, True]),
+        (Known(values=lambda genes: (cost(genes), None)), [True, False]),
+        (Known(values=lambda genes: (cost(genes), None), costs=(True, True)), [True, True]),
+    ):
+        of = KnownCodes(known, coding, signs)
+        assert of.costs(of.values(codes)).tolist() == costs
 
 
 def test_a_front_may_grow_beyond_all_trials_where_the_cost_is_learned_too():

@@ -99,6 +99,7 @@ def test_a_study_killed_at_ten_points_has_the_trials_of_one_that_was_not(
 
 TRAINED = """
 import os, signal, sys
+from contextlib import closing
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import thop, torch._dynamo  # once, in the place of once a life
@@ -110,6 +111,7 @@ from nas.examining import table_latency, weights_path
 from nas.objective import Limit, Objective
 from nas.settings import DataSettings, TrainingSettings
 from nas.study.candidates import Examiner
+from nas.study.storage import StudyStorage
 from tiny import run, size
 
 objective = Objective("constrained", limits=(Limit("latency", 1.0),))
@@ -135,6 +137,9 @@ def live(folder):
     run(folder, proposals=16, sampler="hamming_gp", objective=objective, examiner=examiner)
 
 for name, steps in {lives!r}:
+    if not steps and Path(name).exists():
+        with closing(StudyStorage.open(Path(name))) as storage:
+            print(len(storage.records()))
     if not (life := os.fork()):
         left = steps
 
@@ -161,8 +166,8 @@ def test_a_study_killed_in_ten_trainings_has_the_accuracies_of_one_that_was_not(
     images, labels = digits.images[:120].astype(np.uint8), digits.target[:120]
     np.savez(tmp_path / "few.npz", images=images, labels=labels)
     rng = random.Random(10)
-    # An epoch has five steps: a life ends in the middle of its first or its second one.
-    lives = [(str(killed), rng.randint(1, 9)) for _ in range(10)]
+    # A training has three epochs of five steps, of which a kill loses the last one begun.
+    lives = [(str(killed), rng.randint(3, 20)) for _ in range(10)]
     script = TRAINED.format(
         paths=sys.path, images=str(tmp_path / "few.npz"),
         lives=[(str(whole), 0), *lives, (str(killed), 0)],
@@ -171,6 +176,7 @@ def test_a_study_killed_in_ten_trainings_has_the_accuracies_of_one_that_was_not(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 5, "all kills were within the random start"
     found = trained(whole)
     kinds = Counter(kind for _, _, kind, *_ in found)
     assert kinds["evaluated"] >= 8
