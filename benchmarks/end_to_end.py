@@ -3,6 +3,7 @@
     python benchmarks/end_to_end.py RESULTS.jsonl [--seeds 0 1]   # what is missing of these
     python benchmarks/end_to_end.py RESULTS.jsonl --off           # the tool with a part off
     python benchmarks/end_to_end.py RESULTS.jsonl --loops         # the two training loops
+    python benchmarks/end_to_end.py RESULTS.jsonl --luck          # what its images can tell apart
     python benchmarks/end_to_end.py RESULTS.jsonl --page > benchmarks/results/end_to_end.md
 
 Both look for the most accurate network of the mixed space that is no slower than ShuffleNet v2 0.5x
@@ -33,6 +34,7 @@ from typing import Any
 
 import torch
 from end_to_end_parts.loops import loops
+from end_to_end_parts.luck import luck
 from end_to_end_parts.page import page
 from end_to_end_parts.replay import Candidate, incumbents
 from end_to_end_parts.setting import REFERENCE, SEEDS, SETTING, SIDE, SWITCHED_OFF, TOOL, Setting
@@ -209,6 +211,7 @@ def main() -> None:
     words.add_argument("--seeds", type=int, nargs="*", default=list(range(SEEDS)))
     words.add_argument("--off", action="store_true")
     words.add_argument("--loops", action="store_true")
+    words.add_argument("--luck", action="store_true")
     words.add_argument("--page", action="store_true")
     words.add_argument("--budget", type=float, help="CPU seconds, of a trial")
     given = words.parse_args()
@@ -216,10 +219,10 @@ def main() -> None:
     torch.set_num_threads(1)
     if given.page:
         print(page(read(given.results, setting), setting))
-    elif given.loops:
+    elif given.loops or given.luck:
         lines = read(given.results, setting)
-        found = {"kind": "loops", "setting": setting.to_json(), **loops(lines, setting)}
-        append(given.results, found)
+        kind, part = ("loops", loops) if given.loops else ("luck", luck)
+        append(given.results, {"kind": kind, "setting": setting.to_json(), **part(lines, setting)})
     else:
         run(given.results, seconds=given.seconds, seeds=given.seeds, off=given.off, setting=setting)
 

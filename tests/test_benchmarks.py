@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,21 @@ def test_the_newest_row_of_overhead_stands_and_tells_the_machine(
         (1000, "old"),
         (100, "new"),
     ]
+
+
+def test_images_that_tell_all_networks_apart_gain_all_there_is_to_gain() -> None:
+    from end_to_end_parts.luck import sentence
+
+    def said(of: Callable[[int, int], tuple[float, float]]) -> str:
+        rows = {str(n): [of(n, seed) for seed in range(2)] for n in range(24)}
+        return sentence({"of": 30, "accuracies": rows})
+
+    told = said(lambda n, seed: (0.5 + n / 100, 0.6 + n / 100))
+    assert "differ by 7.1 points" in told  # sqrt(24 * 25 / 12)
+    assert "two seeds of one by 0.0" in told
+    assert "a tau of 1.00" in told
+    # Of 12 of 24 the best is number 22.08 in the mean: 12 / 13 * 25 - 1; the mean is 11.5.
+    assert (
+        "+10.6 points of test accuracy against the mean network, the truly best of 12 +10.6" in told
+    )
+    assert "a tau of -1.00" in said(lambda n, seed: (0.5 - n / 100, 0.6 + n / 100))

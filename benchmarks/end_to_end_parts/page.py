@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from end_to_end_parts.contributions import contributions
+from end_to_end_parts.luck import sentence
 from end_to_end_parts.replay import Candidate, accuracy_at, incumbents, reached
-from end_to_end_parts.setting import SEEDS, TOOL, Setting
+from end_to_end_parts.setting import SEEDS, SWITCHED_OFF, TOOL, Setting
 
 MARKS = (40, 60, 80, 120, 160, 200, 250, 300, 350, 400)
 
@@ -25,6 +26,7 @@ def page(lines: list[dict[str, Any]], setting: Setting) -> str:
             *_ratios(runs),
             *_counts(runs),
             *contributions(lines, setting),
+            *(sentence(one) for one in [line for line in lines if line["kind"] == "luck"][-1:]),
             *_winners(runs),
         ]
     )
@@ -40,8 +42,9 @@ def curve_of(run: dict[str, Any]) -> list[Candidate]:
 
 def _head(runs: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
     first = runs[0]
-    budget = _budget(runs, setting)
-    loads = [load for run in runs for load in run["load"]]
+    both = [run for run in runs if run["side"] not in SWITCHED_OFF]
+    fewer = [run for run in runs if run["side"] in SWITCHED_OFF]
+    loads = [load for run in both for load in run["load"]]
     shares = setting.validation_share, setting.test_share
     train = round(setting.images * (1 - sum(shares)))
     versions = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
@@ -55,9 +58,16 @@ def _head(runs: list[dict[str, Any]], setting: Setting) -> Iterator[str]:
         f"{setting.images * shares[0]:.0f} to choose by, {setting.images * shares[1]:.0f} to test; "
         f"{setting.epochs} epochs of one-cycle in batches of {setting.batch_size}. The mixed "
         f"space, widths {setting.widths}; no slower than ShuffleNet v2 0.5x under ONNX Runtime. "
-        f"One thread a side, both sides of a seed at the same time, until each had used {budget}. "
-        f"The tool: `nas search {' '.join(TOOL)}`, its tracking on.\n"
+        "One thread a side, both sides of a seed at the same time, until each had used "
+        f"{_budget(both, setting)}. The tool: `nas search {' '.join(TOOL)}`, its tracking on.\n"
     )
+    if fewer:
+        loads = [load for run in fewer for load in run["load"]]
+        yield (
+            f"{', '.join(f'`{name}`' for name in SWITCHED_OFF)}: the tool with a part off, both at "
+            f"the same time, at loads of {min(loads):.1f} to {max(loads):.1f}, until each had used "
+            f"{_budget(fewer, setting)}.\n"
+        )
 
 
 def _budget(runs: list[dict[str, Any]], setting: Setting) -> str:
