@@ -44,6 +44,9 @@ def records(path: Path) -> list[tuple[int, tuple[object, ...], str]]:
         pytest.param("tpe", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga2", PARETO, marks=pytest.mark.slow),
         pytest.param("nsga3", CONSTRAINED, marks=pytest.mark.slow),
+        pytest.param("mutation", CONSTRAINED, marks=pytest.mark.slow),
+        pytest.param("random", CONSTRAINED, marks=pytest.mark.slow),
+        pytest.param("qmc", PARETO, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
