@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from latency_parts.conditions import fresh
-from latency_parts.page import circumstances
+from latency_parts.page import bodies
 from latency_parts.record import RESULTS, read
 from latency_parts.sections import Raw, run_sections
 
@@ -68,18 +68,16 @@ def page(raw: Raw) -> str:
         "the paper prints. Memory: elements read and written. Raw values: `guidelines.json`.",
         "",
     ]
-    for name in RUNTIMES:
-        if raw.get(name):
-            lines += [f"## {name}", "", *circumstances("guidelines", name, raw[name]), ""]
-            lines += [*_section([report(_without_seen(run)) for run in raw[name]]), ""]
-    return "\n".join(lines)
+    sections = {name: partial(_section, name) for name in RUNTIMES}
+    return "\n".join([*lines, *bodies("guidelines", raw, sections)])
 
 
 def _without_seen(run: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in run.items() if name != "seen"}
 
 
-def _section(reports: list[GuidelineReport]) -> Iterator[str]:
+def _section(name: str, raw: Raw) -> Iterator[str]:
+    reports = [report(_without_seen(run)) for run in raw[name]]
     last = reports[-1]
     yield f"{len(reports)} invocations of {len(last.rows)} set-ups, {last.target}, channels of the "
     yield f"paper's {last.column.upper()} column."

@@ -59,6 +59,7 @@ def test_a_trial_comes_out_as_it_did_though_its_study_is_gone(
 
 
 @pytest.mark.slow
+# The other kind of machine is this one held to one core: with one core there is none.
 @pytest.mark.skipif(cores() < 2, reason="a machine of one core has no other kind in it")
 def test_a_trial_measured_on_a_cluster_is_measured_again_on_its_kind_of_machine(
     tmp_path: Path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -31,11 +31,17 @@ def page(raw: Raw) -> str:
         "taken from all of them but the one to be covered.",
         "",
     ]
-    for section in SECTIONS:
+    return "\n".join([*lines, *bodies("latency", raw, SECTIONS)])
+
+
+def bodies(
+    script: str, raw: Raw, sections: Mapping[str, Callable[[Raw], Iterator[str]]]
+) -> Iterator[str]:
+    """The sections that were measured, each with its circumstances."""
+    for section, body in sections.items():
         if raw.get(section):
-            lines += [f"## {section}", "", *circumstances("latency", section, raw[section]), ""]
-            lines += [*SECTIONS[section](raw), ""]
-    return "\n".join(lines)
+            yield from (f"## {section}", "", *circumstances(script, section, raw[section]), "")
+            yield from (*body(raw), "")
 
 
 def circumstances(script: str, section: str, runs: Runs) -> Iterator[str]:

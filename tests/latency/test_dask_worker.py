@@ -203,6 +203,7 @@ def test_a_worker_that_trains_and_measures_keeps_a_thread_for_measuring(tmp_path
 
 
 @pytest.mark.slow
+# The other kind of machine is this one held to one core: with one core there is none.
 @pytest.mark.skipif(cores() < 2, reason="a machine of one core has no other kind in it")
 def test_a_study_that_goes_on_is_measured_by_a_worker_on_its_kind_of_machine(
     tmp_path: Path,

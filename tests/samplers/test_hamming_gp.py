@@ -196,6 +196,19 @@ def test_an_error_is_sought_as_an_accuracy_is_and_a_cost_may_be_maximised_when_n
     assert rows(found((-1, -1))) == usual
 
 
+def test_who_is_counted_is_chosen_by_the_error_where_a_known_cost_comes_first():
+    def found(sign):
+        return search(
+            space_of(3, 4, 3, 2, 3),
+            20,
+            directions=["minimize", "minimize" if sign > 0 else "maximize"],
+            answer=lambda genes: ((cost(genes), sign * error(genes)), None),
+            known=Known(values=lambda genes: (cost(genes), None), most=10),
+        )
+
+    assert rows(found(1)) == rows(found(-1))
+
+
 def test_of_objectives_that_go_one_way_the_first_that_is_learned_is_no_cost_unless_said():
     coding, signs = Coding(space_of(3, 3)), np.ones(2)
     codes = np.zeros((4, 2), dtype=np.int64)
