@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from latency_parts.conditions import fresh
-from latency_parts.page import circumstances
+from latency_parts.page import bodies
 from latency_parts.sections import Raw, run_sections
 from scipy.stats import kendalltau
 from torch import nn
@@ -165,10 +165,7 @@ def page(raw: Raw) -> str:
         "`papers_latency.json`. FLOPs are multiply-adds as counted here.",
         "",
     ]
-    for section, show in SECTIONS.items():
-        if raw.get(section):
-            lines += [f"## {section}", "", *circumstances("papers_latency", section, raw[section])]
-            lines += ["", *show(raw), ""]
+    lines += bodies("papers_latency", raw, SECTIONS)
     runtimes = [name for name in RUNTIMES if raw.get(f"published-{name}")]
     if len(runtimes) > 1:
         lines += ["## Agreement of the runtimes on the published networks", "", *_agreement(raw)]

@@ -212,6 +212,13 @@ def test_the_tail_is_the_ratio_of_the_95th_percentiles_of_wall_time():
     assert protocol.estimate([turns], [100.0]).ratio == pytest.approx(2.0)
 
 
+def test_a_tail_too_deviates_between_invocations_as_a_whole():
+    # All turns are equal: nothing but processes and invocations is left, of both of them.
+    found = protocol.estimate_tail([[sample(200.0)] * 50] * 5)
+    both = 2 * PROCESS_SD**2 / 5 + 2 * INVOCATION_SD**2
+    assert found.half_width == pytest.approx(math.expm1(1.96 * math.sqrt(both)), rel=0.02)
+
+
 def test_raw_times_are_read_by_the_clock_asked_for():
     group = [[4, 6], 0, 0, [40, 60]]
     raw = [[0, "a", group, [[[20], 1, 2, [80]], [[20], 0, 0, [90]]], [[10], 0, 0, [50]]]]
